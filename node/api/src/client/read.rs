@@ -1,0 +1,119 @@
+//! A reader's client: the public routes with an API key.
+
+use std::time::Duration;
+
+use confman_core::digest::Digest;
+use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
+use reqwest::Response;
+use serde::de::DeserializeOwned;
+
+use super::transport::{Call, Effect, Transport, read_json, tls_config};
+use super::{BuildError, ClientError};
+use crate::config::{ConfigValueView, KeyView};
+use crate::listing::Page;
+
+/// What a reader needs to reach a cluster.
+#[derive(Clone)]
+pub struct ReadOptions {
+    /// `http://host:8080` or `https://…` of one or more nodes, or of the client Service.
+    pub endpoints: Vec<String>,
+    /// The API key, `confman_ENV_RANDOM`.
+    pub api_key: String,
+    /// Roots for `https`, PEM.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Longest wait for one answer.
+    pub timeout: Duration,
+}
+
+/// A client for the public routes; cheap to clone, keeps its connections.
+#[derive(Clone)]
+pub struct ReadClient {
+    transport: Transport,
+    api_key: String,
+}
+
+/// Answer to a conditional read.
+#[derive(Clone, Debug)]
+pub enum ReadValue {
+    /// The live value.
+    Value(Box<ConfigValueView>),
+    /// Still the one with the given digest.
+    NotModified,
+}
+
+impl ReadClient {
+    /// A client with its own connections; nothing is sent yet.
+    pub fn new(options: &ReadOptions) -> Result<Self, BuildError> {
+        let tls = tls_config(options.ca_pem.as_deref(), None)?;
+        Ok(Self {
+            transport: Transport::new(&options.endpoints, tls, options.timeout)?,
+            api_key: options.api_key.clone(),
+        })
+    }
+
+    /// The live value of a key; none when there is none (or it may not be seen). `consistency` as in the query.
+    pub async fn value(
+        &self,
+        namespace: &NamespacePath,
+        key: &ConfigKey,
+        consistency: Option<&str>,
+    ) -> Result<Option<ConfigValueView>, ClientError> {
+        let mut path = format!("/api/v1/config{}", namespace.join(key));
+        if let Some(consistency) = consistency {
+            path = format!("{path}?consistency={consistency}");
+        }
+        optional(self.get(path).await)
+    }
+
+    /// The live value unless it still has the digest `known`.
+    pub async fn value_unless(
+        &self,
+        namespace: &NamespacePath,
+        key: &ConfigKey,
+        known: &Digest,
+    ) -> Result<Option<ReadValue>, ClientError> {
+        let mut call = self.call(format!("/api/v1/config{}", namespace.join(key)));
+        call.headers.push(("if-none-match", format!("\"{known}\"")));
+        let answer = async {
+            let response = self.transport.send(&call).await?;
+            if response.status() == reqwest::StatusCode::NOT_MODIFIED {
+                return Ok(ReadValue::NotModified);
+            }
+            read_json(response, Effect::Read)
+                .await
+                .map(|view| ReadValue::Value(Box::new(view)))
+        };
+        optional(answer.await)
+    }
+
+    /// One page of the keys of a namespace.
+    pub async fn keys(&self, namespace: &NamespacePath, cursor: Option<&str>) -> Result<Page<KeyView>, ClientError> {
+        let path = if namespace.is_root() { "" } else { namespace.as_str() };
+        let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+        self.get(format!("/api/v1/config{path}{query}")).await
+    }
+
+    /// One publish request as JSON text.
+    pub async fn publish_request<T: DeserializeOwned>(&self, id: &RequestId) -> Result<Option<T>, ClientError> {
+        optional(self.get(format!("/api/v1/publish-requests/{id}")).await)
+    }
+
+    fn call(&self, path: String) -> Call {
+        let mut call = Call::read(path);
+        call.headers.push(("x-api-key", self.api_key.clone()));
+        call
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
+        let response: Response = self.transport.send(&self.call(path)).await?;
+        read_json(response, Effect::Read).await
+    }
+}
+
+fn optional<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,79 @@
+//! Every limit of the HTTP interface in one table: checked by the node, printed in the docs.
+
+use confman_core::ids::{ConfigKey, NamespacePath};
+use confman_core::value::ConfigValue;
+
+/// One limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Stable name, as problems name it.
+    pub name: &'static str,
+    /// Its value.
+    pub value: usize,
+    /// Unit of the value.
+    pub unit: &'static str,
+    /// What it bounds.
+    pub about: &'static str,
+}
+
+impl Limit {
+    /// `1048576 bytes`, as problems print it.
+    pub fn text(&self) -> String {
+        format!("{} {}", self.value, self.unit)
+    }
+}
+
+macro_rules! limits {
+    ($($constant:ident = $name:literal, $value:expr, $unit:literal, $about:literal;)+) => {
+        $(#[doc = $about] pub const $constant: Limit = Limit {
+            name: $name, value: $value, unit: $unit, about: $about,
+        };)+
+
+        /// The table.
+        pub const ALL: &[Limit] = &[$($constant,)+];
+    };
+}
+
+limits! {
+    PATH = "path", NamespacePath::MAX_BYTES, "bytes", "Longest path of a config namespace.";
+    PATH_SEGMENTS = "path-segments", NamespacePath::MAX_SEGMENTS, "segments", "Most segments of a path.";
+    KEY = "key", ConfigKey::MAX_BYTES, "bytes", "Longest key.";
+    VALUE = "value", ConfigValue::MAX_BYTES, "bytes", "Largest value in canonical form.";
+    VALUE_DEPTH = "value-depth", ConfigValue::MAX_DEPTH, "levels", "Deepest nesting of JSON in a body.";
+    BODY = "body", 2 * 1024 * 1024, "bytes", "Largest body of a request; a value in base64 fits.";
+    HEADER = "header", 16 * 1024, "bytes", "Largest header of a request, all lines together.";
+    HEADER_LINES = "header-lines", 64, "lines", "Most header lines of a request.";
+    HEADER_TIME = "header-time", 10_000, "ms", "Longest time until the header of a request is complete.";
+    REQUEST_TIME = "request-time", 30_000, "ms", "Longest time for one request, its body and its answer.";
+    LEADER_WAIT = "leader-wait", 3_000, "ms", "How long a write or a linearizable read waits for a leader.";
+    WRITE_TIME = "write-time", 10_000, "ms", "How long a write waits for its commit before its outcome is unknown.";
+    INDEX_WAIT = "index-wait", 10_000, "ms", "How long a read with `consistency=index=N` waits for N.";
+    CONNECTIONS = "connections", 4_096, "connections", "Most open connections of a port.";
+    REQUESTS = "requests", 2_048, "requests", "Most requests of a port at work at once.";
+    WRITES = "writes", 4_096, "writes", "Most writes of a node waiting for their commit at once.";
+    PAGE = "page", 1_000, "items", "Most items on a page.";
+    PAGE_DEFAULT = "page-default", 100, "items", "Items on a page when no limit is given.";
+    CURSOR = "cursor", 1_024, "bytes", "Longest cursor.";
+    API_KEY = "api-key", 256, "bytes", "Longest API key.";
+    API_KEYS = "api-keys", 10_000, "keys", "Most API keys of a cluster.";
+    CORRELATION_ID = "correlation-id", 128, "bytes", "Longest X-Correlation-Id.";
+    MEMBERS = "members", 7, "members", "Most members of a cluster.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = ALL.iter().map(|limit| limit.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn a_value_of_the_largest_size_fits_a_body_in_base64() {
+        assert!(VALUE.value.div_ceil(3) * 4 + 1024 <= BODY.value);
+    }
+}

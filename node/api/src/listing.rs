@@ -1,0 +1,26 @@
+//! Pages of lists.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The items of this page.
+    pub items: Vec<T>,
+    /// How to go on.
+    pub pagination: Pagination,
+}
+
+/// How to get the next page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pagination {
+    /// Most items on a page, as asked for.
+    pub limit: usize,
+    /// Whether there is a next page.
+    pub has_more: bool,
+    /// Pass as `cursor` with otherwise the same query; opaque.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
