@@ -1,0 +1,68 @@
+# Entry points of Confman; continuous integration runs the same ones (.ci/run). `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# One target folder outside the checkout: a fresh clone does not build RocksDB again (minutes).
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/confman/target
+export PATH := $(HOME)/.cargo/bin:$(HOME)/.cache/confman/tools/bin:$(PATH):/usr/local/go/bin
+
+# Always the whole workspace: building one crate alone would choose other features and build dependencies twice.
+BINARIES := $(CARGO_TARGET_DIR)/debug
+STEP := e2e/step
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: build ## Show the main job on a real Kubernetes with real pods, and leave it running (CLUSTER=local|kind|current)
+	@$(BINARIES)/demo up
+
+.PHONY: demo-down
+demo-down: build ## Remove everything that `make demo` made
+	@$(BINARIES)/demo down
+
+.PHONY: test
+test: ## Run every test: units, storage, nodes over sockets, operator against a real API server, the story on real pods
+	@e2e/test
+
+.PHONY: e2e
+e2e: build ## Run only the story on real pods
+	@$(STEP) "Kubernetes programs" e2e/kube/cluster build
+	@$(STEP) "story on real pods" cargo test --workspace --locked --test story -- --ignored --nocapture
+
+.PHONY: verify
+verify: prepare ## Check format, lints, docs, dependencies, tidiness and generated files; writes nothing
+	@$(STEP) "format" cargo fmt --all --check
+	@$(STEP) "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@$(STEP) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
+	@$(STEP) "bans, licences, sources" e2e/tool cargo-deny --all-features --locked check --hide-inclusion-graph bans licenses sources
+	@$(STEP) "tidy, dependency arrows" cargo test --workspace --locked --quiet --test tidy --test dependencies
+	@$(STEP) "generated files" e2e/generate --check
+
+.PHONY: fix
+fix: prepare ## Rewrite what can be rewritten: format, clippy's suggestions, generated files
+	@$(STEP) "lints" cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged --quiet
+	@$(STEP) "format" cargo fmt --all
+	@$(MAKE) generate
+
+.PHONY: generate
+generate: prepare ## Write the generated files again: CRDs, OpenAPI, install.yaml, docs/limits.md, snapshots
+	@e2e/generate
+
+.PHONY: bench
+bench: prepare ## Measure Confman beside etcd on this machine (release build: about 15 minutes the first time)
+	@$(STEP) "release build" cargo build --workspace --release --locked
+	@$(STEP) "Kubernetes programs" e2e/kube/cluster build
+	@$(CARGO_TARGET_DIR)/release/load compare
+
+.PHONY: build
+build: prepare ## Build every program
+	@$(STEP) "build" cargo build --workspace --locked
+
+.PHONY: prepare
+prepare: ## Install what this machine lacks (Debian as root), or say what to install
+	@e2e/prepare
