@@ -98,9 +98,10 @@ pub fn tracked_files(root: &Path) -> anyhow::Result<Vec<TrackedFile>> {
         anyhow::ensure!(output.status.success(), "git ls-files failed in {}", root.display());
         let listing = String::from_utf8(output.stdout).context("read the list of git ls-files")?;
         for record in listing.split('\0').filter(|record| !record.is_empty()) {
-            let (mode, path) = match executables_known {
-                true => record.split_once('\t').context("git ls-files --stage printed no tab")?,
-                false => ("", record),
+            let (mode, path) = if executables_known {
+                record.split_once('\t').context("git ls-files --stage printed no tab")?
+            } else {
+                ("", record)
             };
             let Ok(bytes) = std::fs::read(root.join(path)) else {
                 continue;

@@ -261,8 +261,11 @@ mod tests {
 
     use super::*;
 
+    /// Names of direct dependencies and their kinds.
+    type Needs<'a> = &'a [(&'a str, Option<&'a str>)];
+
     /// Crates with their direct dependencies and kinds; those that begin with `confman-` are members.
-    fn metadata(crates: &[(&str, &[(&str, Option<&str>)])]) -> Metadata {
+    fn metadata(crates: &[(&str, Needs<'_>)]) -> Metadata {
         let names: BTreeSet<&str> = crates
             .iter()
             .flat_map(|(name, needs)| needs.iter().map(|(need, _)| *need).chain([*name]))
@@ -298,7 +301,7 @@ mod tests {
             .expect("the fixture has the shape of cargo metadata")
     }
 
-    fn findings(crates: &[(&str, &[(&str, Option<&str>)])]) -> Vec<String> {
+    fn findings(crates: &[(&str, Needs<'_>)]) -> Vec<String> {
         check(&metadata(crates)).iter().map(Finding::to_string).collect()
     }
 
