@@ -1,6 +1,7 @@
 //! The black-box harness of Confman: the demo's story, local nodes under load, and the repository's own tidiness.
 
 pub mod certificates;
+pub mod console;
 pub mod load;
 pub mod nodes;
 pub mod processes;

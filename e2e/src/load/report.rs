@@ -43,7 +43,8 @@ pub fn add(rows: &mut Vec<Row>, row: Row) -> anyhow::Result<()> {
 /// The whole report as text, grouped by operation and number of clients so that systems stand beside each other.
 pub fn render(rows: &[Row], memory: &[Memory]) -> String {
     let mut sorted: Vec<_> = rows.iter().collect();
-    sorted.sort_by_key(|row| (row.operation, row.clients, row.system));
+    let first_seen = |row: &Row| rows.iter().position(|other| other.operation == row.operation);
+    sorted.sort_by_key(|row| (first_seen(row), row.clients, row.system));
     let mut text = String::new();
     let _ = writeln!(
         text,
