@@ -1,11 +1,16 @@
 //! The HTTP contract of a Confman node: routes, bodies, problems, limits, and (feature `client`) a typed client.
 
+pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
 pub mod internal;
 pub mod limits;
 pub mod listing;
+pub mod openapi;
 pub mod problem;
+pub mod publish_request;
+pub mod routes;
+pub mod whoami;
 
 pub use confman_core::{digest, stamp};

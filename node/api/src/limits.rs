@@ -1,5 +1,7 @@
 //! Every limit of the HTTP interface in one table: checked by the node, printed in the docs.
 
+use std::fmt::Write as _;
+
 use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::value::ConfigValue;
 
@@ -43,8 +45,8 @@ limits! {
     BODY = "body", 2 * 1024 * 1024, "bytes", "Largest body of a request; a value in base64 fits.";
     HEADER = "header", 16 * 1024, "bytes", "Largest header of a request, all lines together.";
     HEADER_LINES = "header-lines", 64, "lines", "Most header lines of a request.";
-    HEADER_TIME = "header-time", 10_000, "ms", "Longest time until the header of a request is complete.";
-    REQUEST_TIME = "request-time", 30_000, "ms", "Longest time for one request, its body and its answer.";
+    HEADER_TIME = "header-time", 30_000, "ms", "Longest time until the header of a request is complete.";
+    REQUEST_TIME = "request-time", 60_000, "ms", "Longest time for one request, its body and its answer.";
     LEADER_WAIT = "leader-wait", 3_000, "ms", "How long a write or a linearizable read waits for a leader.";
     WRITE_TIME = "write-time", 10_000, "ms", "How long a write waits for its commit before its outcome is unknown.";
     INDEX_WAIT = "index-wait", 10_000, "ms", "How long a read with `consistency=index=N` waits for N.";
@@ -58,6 +60,23 @@ limits! {
     API_KEYS = "api-keys", 10_000, "keys", "Most API keys of a cluster.";
     CORRELATION_ID = "correlation-id", 128, "bytes", "Longest X-Correlation-Id.";
     MEMBERS = "members", 7, "members", "Most members of a cluster.";
+}
+
+/// The table as Markdown, for the docs.
+///
+/// # Panics
+/// Never: writing to a string does not fail.
+pub fn table() -> String {
+    let mut text = String::from("| Limit | Value | What it bounds |\n|---|---|---|\n");
+    for limit in ALL {
+        let row = writeln!(
+            text,
+            "| `{}` | {} {} | {} |",
+            limit.name, limit.value, limit.unit, limit.about
+        );
+        row.expect("writing to a string does not fail");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,0 +1,259 @@
+//! The description (`OpenAPI` 3.1) of the public port, generated from the route table and the bodies; committed as `openapi.json`.
+
+use std::fmt::Write as _;
+
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, Content, ContentBuilder, Info, License, ObjectBuilder, OpenApi, OpenApiBuilder, Paths, Ref,
+    RefOr, Required, Response, ResponseBuilder, ResponsesBuilder, Schema, Type,
+};
+
+use crate::audit::AuditEventSchema;
+use crate::config::{ConfigValueView, KeyView, WrittenView};
+use crate::limits;
+use crate::listing::Pagination;
+use crate::problem::{PROBLEM_JSON, Problem, ProblemType};
+use crate::publish_request::PublishRequestView;
+use crate::routes::{Access, Method, Port, ROUTES, Route, RouteId};
+use crate::whoami::{HealthView, WhoamiView};
+
+/// Name of the security scheme.
+const API_KEY_SCHEME: &str = "apiKey";
+
+/// The document as JSON text with a newline at its end, exactly as committed.
+///
+/// # Panics
+/// Never: the document has text keys only.
+pub fn document() -> String {
+    let mut text = openapi()
+        .to_pretty_json()
+        .expect("the document is made of our own literals");
+    text.push('\n');
+    text
+}
+
+fn openapi() -> OpenApi {
+    let mut info = Info::new("Confman", env!("CARGO_PKG_VERSION"));
+    info.description = Some(description());
+    let mut license = License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    info.license = Some(license);
+    let mut paths = Paths::new();
+    for route in ROUTES.iter().filter(|route| route.port == Port::Public) {
+        let pattern = route.pattern.replace("{*", "{");
+        paths.add_path_operation(&pattern, vec![http_method(route.method)], operation(route));
+    }
+    OpenApiBuilder::new()
+        .info(info)
+        .paths(paths)
+        .components(Some(components().build()))
+        .build()
+}
+
+fn description() -> String {
+    let mut text = String::from(
+        "A governed, hierarchical configuration store. Values are published by reviewed requests and read here.\n\n\
+         Every error is a problem (RFC 9457). Its `type` is one of:\n\n| Type | Status | Title |\n|---|---|---|\n",
+    );
+    for kind in ProblemType::ALL {
+        let row = writeln!(text, "| `{}` | {} | {} |", kind.uri(), kind.status(), kind.title());
+        row.expect("writing to a string does not fail");
+    }
+    text.push_str("\nLimits:\n\n");
+    text.push_str(&limits::table());
+    text
+}
+
+fn components() -> ComponentsBuilder {
+    ComponentsBuilder::new()
+        .schema_from::<ConfigValueView>()
+        .schema_from::<KeyView>()
+        .schema_from::<WrittenView>()
+        .schema_from::<PublishRequestView>()
+        .schema_from::<AuditEventSchema>()
+        .schema_from::<WhoamiView>()
+        .schema_from::<HealthView>()
+        .schema_from::<Pagination>()
+        .schema_from::<Problem>()
+        .schema("KeyPage", page("KeyView"))
+        .schema("AuditPage", page("AuditEvent"))
+        .security_scheme(
+            API_KEY_SCHEME,
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
+        )
+}
+
+fn page(item: &str) -> Schema {
+    let items = utoipa::openapi::ArrayBuilder::new().items(Ref::from_schema_name(item));
+    let object = ObjectBuilder::new()
+        .property("items", items)
+        .property("pagination", Ref::from_schema_name("Pagination"))
+        .required("items")
+        .required("pagination");
+    Schema::Object(object.build())
+}
+
+fn http_method(method: Method) -> HttpMethod {
+    match method {
+        Method::Get => HttpMethod::Get,
+        Method::Put => HttpMethod::Put,
+        Method::Post => HttpMethod::Post,
+    }
+}
+
+fn operation(route: &Route) -> utoipa::openapi::path::Operation {
+    let mut builder = OperationBuilder::new()
+        .operation_id(Some(format!("{:?}", route.id)))
+        .summary(Some(route.summary));
+    if let Some((_, name)) = route.pattern.split_once('{') {
+        let name = name.trim_start_matches('*').trim_end_matches('}');
+        builder = builder.parameter(parameter(name, ParameterIn::Path, "as in the pattern"));
+    }
+    for query in route.query {
+        builder = builder.parameter(parameter(query.name, ParameterIn::Query, query.about));
+    }
+    for (name, about) in headers(route.id) {
+        builder = builder.parameter(parameter(name, ParameterIn::Header, about));
+    }
+    if route.id == RouteId::WriteConfig {
+        let body = RequestBodyBuilder::new()
+            .content("application/json", any_content())
+            .content("text/plain", text_content())
+            .content("application/octet-stream", text_content())
+            .required(Some(Required::True));
+        builder = builder.request_body(Some(body.build()));
+    }
+    if route.access == Access::ApiKey {
+        builder = builder.security(SecurityRequirement::new(API_KEY_SCHEME, Vec::<String>::new()));
+    }
+    builder.responses(responses(route)).build()
+}
+
+/// Request headers that mean something to the route.
+fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
+    match id {
+        RouteId::ListRoot | RouteId::ReadConfig => &[
+            (
+                "Accept",
+                "application/json (default), text/plain or application/octet-stream",
+            ),
+            (
+                "If-None-Match",
+                "digest in quotes: 304 while the live value still has it",
+            ),
+        ],
+        RouteId::WriteConfig => &[("If-Match", "digest in quotes that the live value must have")],
+        RouteId::ReadPublishRequest
+        | RouteId::AuditRoot
+        | RouteId::Audit
+        | RouteId::Whoami
+        | RouteId::OpenApi
+        | RouteId::Health
+        | RouteId::Ready
+        | RouteId::Metrics
+        | RouteId::InternalStatus
+        | RouteId::Initialise
+        | RouteId::RegisterStampKey
+        | RouteId::StampKeys
+        | RouteId::DeclareNamespace
+        | RouteId::Namespaces
+        | RouteId::ReleaseNamespace
+        | RouteId::SubmitRequest
+        | RouteId::PublishRequests
+        | RouteId::PublishRequest
+        | RouteId::ActOnRequest => &[],
+    }
+}
+
+fn parameter(name: &str, place: ParameterIn, about: &str) -> ParameterBuilder {
+    let required = if matches!(place, ParameterIn::Path) {
+        Required::True
+    } else {
+        Required::False
+    };
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .description(Some(about))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+}
+
+fn responses(route: &Route) -> utoipa::openapi::Responses {
+    let ok = match route.id {
+        RouteId::ListRoot => json("a page of keys", "KeyPage"),
+        RouteId::ReadConfig => json("a value, or a page of keys (KeyPage)", "ConfigValueView"),
+        RouteId::WriteConfig => json("the live version", "WrittenView"),
+        RouteId::ReadPublishRequest => json("the request", "PublishRequestView"),
+        RouteId::AuditRoot | RouteId::Audit => json("a page of events", "AuditPage"),
+        RouteId::Whoami => json("the caller", "WhoamiView"),
+        RouteId::Health | RouteId::Ready => json("it works", "HealthView"),
+        RouteId::OpenApi
+        | RouteId::Metrics
+        | RouteId::InternalStatus
+        | RouteId::Initialise
+        | RouteId::RegisterStampKey
+        | RouteId::StampKeys
+        | RouteId::DeclareNamespace
+        | RouteId::Namespaces
+        | RouteId::ReleaseNamespace
+        | RouteId::SubmitRequest
+        | RouteId::PublishRequests
+        | RouteId::PublishRequest
+        | RouteId::ActOnRequest => ResponseBuilder::new()
+            .description("the document")
+            .content("application/json", any_content())
+            .build(),
+    };
+    let problem = ResponseBuilder::new()
+        .description("a problem; see the table of types")
+        .content(PROBLEM_JSON, reference("Problem"))
+        .build();
+    ResponsesBuilder::new()
+        .response("200", ok)
+        .response("default", problem)
+        .build()
+}
+
+fn json(about: &str, schema: &str) -> Response {
+    ResponseBuilder::new()
+        .description(about)
+        .content("application/json", reference(schema))
+        .build()
+}
+
+fn reference(schema: &str) -> Content {
+    let schema: RefOr<Schema> = Ref::from_schema_name(schema).into();
+    ContentBuilder::new().schema(Some(schema)).build()
+}
+
+fn any_content() -> Content {
+    ContentBuilder::new()
+        .schema(Some(utoipa::openapi::schema::empty()))
+        .build()
+}
+
+fn text_content() -> Content {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    ContentBuilder::new().schema(Some(text)).build()
+}
+
+#[cfg(test)]
+mod tests {
+    /// `CONFMAN_WRITE_GENERATED=1 cargo test -p confman-api openapi` writes it again.
+    #[test]
+    fn the_committed_document_is_the_generated_one() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+        let generated = super::document();
+        if std::env::var_os("CONFMAN_WRITE_GENERATED").is_some() {
+            std::fs::write(&path, &generated).expect("the document can be written");
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == generated,
+            "node/api/openapi.json is not current; run `make generate`"
+        );
+    }
+}

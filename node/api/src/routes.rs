@@ -1,0 +1,207 @@
+//! The route table: every route of every port, who may call it, and what it takes. What has no row is denied.
+//!
+//! The node maps each row to its handler, the tests walk the rows without credentials, and the description of the
+//! interface is generated from them.
+
+/// Port that a route is served on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Port {
+    /// Clients.
+    Public,
+    /// The operator: TLS, certificate of the courier.
+    Internal,
+    /// Prometheus.
+    Metrics,
+}
+
+/// Method of a route; a `Get` also answers HEAD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET and HEAD.
+    Get,
+    /// PUT.
+    Put,
+    /// POST.
+    Post,
+}
+
+impl Method {
+    /// As on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// Who may call a route at all. What they may do with it is decided by their roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Anyone.
+    Open,
+    /// Whoever has an API key of the cluster.
+    ApiKey,
+    /// The operator, by the certificate of its connection.
+    Courier,
+}
+
+/// A query parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Name.
+    pub name: &'static str,
+    /// Accepted values.
+    pub about: &'static str,
+}
+
+/// One route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Which one.
+    pub id: RouteId,
+    /// Port.
+    pub port: Port,
+    /// Method.
+    pub method: Method,
+    /// Path pattern; `{*name}` spans several segments.
+    pub pattern: &'static str,
+    /// Who.
+    pub access: Access,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// Query parameters; any other is refused.
+    pub query: &'static [Parameter],
+}
+
+macro_rules! routes {
+    ($($id:ident: $port:ident $method:ident $pattern:literal, $access:ident, $summary:literal, $query:expr;)+) => {
+        /// Name of a route; the node has one handler for each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum RouteId {
+            $(#[doc = $summary] $id,)+
+        }
+
+        /// The table.
+        pub const ROUTES: &[Route] = &[$(Route {
+            id: RouteId::$id,
+            port: Port::$port,
+            method: Method::$method,
+            pattern: $pattern,
+            access: Access::$access,
+            summary: $summary,
+            query: $query,
+        },)+];
+    };
+}
+
+const NONE: &[Parameter] = &[];
+const CONSISTENCY: Parameter = Parameter {
+    name: "consistency",
+    about: "stale (default), linearizable, or index=N: at least log index N",
+};
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    about: "items on a page",
+};
+const CURSOR: Parameter = Parameter {
+    name: "cursor",
+    about: "nextCursor of the page before, with otherwise the same query",
+};
+/// For keys: `version`. For namespaces: the rest.
+const READ_CONFIG: &[Parameter] = &[
+    CONSISTENCY,
+    Parameter {
+        name: "version",
+        about: "of a key: a retained version instead of the live one",
+    },
+    Parameter {
+        name: "prefix",
+        about: "of a namespace: only keys that begin with it",
+    },
+    Parameter {
+        name: "recursive",
+        about: "of a namespace: true to include the namespaces below it",
+    },
+    Parameter {
+        name: "values",
+        about: "of a namespace: true to include the values",
+    },
+    LIMIT,
+    CURSOR,
+];
+const READ_AUDIT: &[Parameter] = &[
+    CONSISTENCY,
+    Parameter {
+        name: "order",
+        about: "newest (default) or oldest first",
+    },
+    LIMIT,
+    CURSOR,
+];
+const READ_ONE: &[Parameter] = &[CONSISTENCY];
+const BY_STATE: &[Parameter] = &[Parameter {
+    name: "state",
+    about: "PendingReview, Published, Rejected, Withdrawn or Superseded",
+}];
+const READY: &[Parameter] = &[Parameter {
+    name: "level",
+    about: "local (default) or linearizable: with a quorum",
+}];
+
+routes! {
+    ListRoot: Public Get "/api/v1/config", ApiKey, "Lists the keys of the root namespace", READ_CONFIG;
+    ReadConfig: Public Get "/api/v1/config/{*path}", ApiKey,
+        "Reads the value of a key, or lists the keys of a namespace, whichever the path names", READ_CONFIG;
+    WriteConfig: Public Put "/api/v1/config/{*path}", ApiKey,
+        "Writes a key directly, where the namespace does not require approval", NONE;
+    ReadPublishRequest: Public Get "/api/v1/publish-requests/{id}", ApiKey, "Reads one publish request", READ_ONE;
+    AuditRoot: Public Get "/api/v1/audit", ApiKey, "Reads the audit trail of the whole cluster", READ_AUDIT;
+    Audit: Public Get "/api/v1/audit/{*path}", ApiKey,
+        "Reads the audit trail of a namespace and those below it", READ_AUDIT;
+    Whoami: Public Get "/api/v1/whoami", ApiKey, "Tells who the caller is and which roles they have", NONE;
+    OpenApi: Public Get "/api/v1/openapi.json", Open, "This description", NONE;
+    Health: Public Get "/health", Open, "Tells whether the process works; never depends on a quorum", NONE;
+    Ready: Public Get "/health/ready", Open, "Tells whether this node should be sent requests", READY;
+    Metrics: Metrics Get "/metrics", Open, "Metrics in the text format of Prometheus", NONE;
+    InternalStatus: Internal Get "/internal/v1/status", Courier, "How this node sees the cluster", NONE;
+    Initialise: Internal Post "/internal/v1/initialise", Courier, "Bootstraps the cluster, once", NONE;
+    RegisterStampKey: Internal Post "/internal/v1/stamp-keys", Courier, "Adds a stamp key", NONE;
+    StampKeys: Internal Get "/internal/v1/stamp-keys", Courier, "Lists the stamp keys", NONE;
+    DeclareNamespace: Internal Put "/internal/v1/namespaces", Courier, "Creates or updates a namespace", NONE;
+    Namespaces: Internal Get "/internal/v1/namespaces", Courier, "Lists every namespace", NONE;
+    ReleaseNamespace: Internal Post "/internal/v1/namespaces:release", Courier, "Frees the claim on a namespace", NONE;
+    SubmitRequest: Internal Post "/internal/v1/publish-requests", Courier, "Opens a publish request", NONE;
+    PublishRequests: Internal Get "/internal/v1/publish-requests", Courier, "Lists publish requests by state", BY_STATE;
+    PublishRequest: Internal Get "/internal/v1/publish-requests/{id}", Courier, "Reads one publish request", NONE;
+    ActOnRequest: Internal Post "/internal/v1/publish-requests/{id}", Courier,
+        "Relays a review (`{id}:review`) or a withdrawal (`{id}:withdraw`)", NONE;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_rows_answer_the_same_call() {
+        for (index, first) in ROUTES.iter().enumerate() {
+            for second in &ROUTES[index + 1..] {
+                let same = (first.port, first.method, first.pattern) == (second.port, second.method, second.pattern);
+                assert!(!same, "{:?} and {:?}", first.id, second.id);
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_internal_port_serves_the_courier_and_nothing_else() {
+        for row in ROUTES {
+            assert_eq!(
+                row.port == Port::Internal,
+                row.access == Access::Courier,
+                "{:?}",
+                row.id
+            );
+        }
+    }
+}
