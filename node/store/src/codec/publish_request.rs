@@ -1,0 +1,214 @@
+//! Publish requests as messages.
+
+use confman_core::publish_request::{Operation, PublishRequest, RequestSpec, RequestState, Step, StepKind};
+
+use super::entry::ValueBody;
+use super::field::{PositionBody, Tagged, digest, digest_bytes, id, optional, repeated, required, small, tags, time};
+use super::principal::PrincipalBody;
+use super::{CodecError, Kind, Record};
+
+tags!(Operation, "operation": Put = 1);
+tags!(
+    RequestState, "request state":
+    PendingReview = 1, Approved = 2, Published = 3, Rejected = 4, Withdrawn = 5, Superseded = 6,
+);
+tags!(
+    StepKind, "step kind":
+    Submitted = 1, Approved = 2, Rejected = 3, Withdrawn = 4, Published = 5, Superseded = 6,
+);
+
+/// A [`RequestSpec`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct RequestSpecBody {
+    #[prost(string, tag = "1")]
+    namespace_ref: String,
+    #[prost(string, tag = "2")]
+    key: String,
+    #[prost(uint32, tag = "3")]
+    operation: u32,
+    #[prost(message, optional, tag = "4")]
+    value: Option<ValueBody>,
+    #[prost(uint64, optional, tag = "5")]
+    expected_version: Option<u64>,
+    #[prost(string, optional, tag = "6")]
+    reason: Option<String>,
+    #[prost(string, repeated, tag = "7")]
+    on_behalf_of: Vec<String>,
+}
+
+impl From<&RequestSpec> for RequestSpecBody {
+    fn from(spec: &RequestSpec) -> Self {
+        let RequestSpec {
+            namespace_ref,
+            key,
+            operation,
+            value,
+            expected_version,
+            reason,
+            on_behalf_of,
+        } = spec;
+        Self {
+            namespace_ref: namespace_ref.clone(),
+            key: key.to_string(),
+            operation: operation.tag(),
+            value: value.as_ref().map(Into::into),
+            expected_version: *expected_version,
+            reason: reason.clone(),
+            on_behalf_of: on_behalf_of.iter().cloned().collect(),
+        }
+    }
+}
+
+impl TryFrom<RequestSpecBody> for RequestSpec {
+    type Error = CodecError;
+    fn try_from(body: RequestSpecBody) -> Result<Self, CodecError> {
+        Ok(Self {
+            namespace_ref: body.namespace_ref,
+            key: id(&body.key, "spec.key")?,
+            operation: Operation::from_tag(body.operation)?,
+            value: optional(body.value)?,
+            expected_version: body.expected_version,
+            reason: body.reason,
+            on_behalf_of: body.on_behalf_of.into_iter().collect(),
+        })
+    }
+}
+
+/// A [`Step`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct StepBody {
+    #[prost(uint32, tag = "1")]
+    kind: u32,
+    #[prost(message, optional, tag = "2")]
+    actor: Option<PrincipalBody>,
+    #[prost(int64, tag = "3")]
+    at: i64,
+    #[prost(message, optional, tag = "4")]
+    position: Option<PositionBody>,
+    #[prost(string, optional, tag = "5")]
+    comment: Option<String>,
+}
+
+impl From<&Step> for StepBody {
+    fn from(step: &Step) -> Self {
+        let Step {
+            kind,
+            actor,
+            at,
+            position,
+            comment,
+        } = step;
+        Self {
+            kind: kind.tag(),
+            actor: Some(actor.into()),
+            at: at.as_millis(),
+            position: Some((*position).into()),
+            comment: comment.clone(),
+        }
+    }
+}
+
+impl TryFrom<StepBody> for Step {
+    type Error = CodecError;
+    fn try_from(body: StepBody) -> Result<Self, CodecError> {
+        Ok(Self {
+            kind: StepKind::from_tag(body.kind)?,
+            actor: required(body.actor, "step.actor")?.try_into()?,
+            at: time(body.at),
+            position: required(body.position, "step.position")?.into(),
+            comment: body.comment,
+        })
+    }
+}
+
+/// A [`PublishRequest`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PublishRequestBody {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(string, tag = "2")]
+    kubernetes_namespace: String,
+    #[prost(string, tag = "3")]
+    name: String,
+    #[prost(string, tag = "4")]
+    namespace: String,
+    #[prost(message, optional, tag = "5")]
+    spec: Option<RequestSpecBody>,
+    #[prost(bytes = "vec", tag = "6")]
+    spec_digest: Vec<u8>,
+    #[prost(bytes = "vec", tag = "7")]
+    digest: Vec<u8>,
+    #[prost(uint64, tag = "8")]
+    base_version: u64,
+    #[prost(string, tag = "9")]
+    requested_by_username: String,
+    #[prost(message, optional, tag = "10")]
+    requested_by: Option<PrincipalBody>,
+    #[prost(uint32, tag = "11")]
+    required_approvals: u32,
+    #[prost(uint32, tag = "12")]
+    state: u32,
+    #[prost(message, repeated, tag = "13")]
+    steps: Vec<StepBody>,
+    #[prost(uint64, optional, tag = "14")]
+    published_version: Option<u64>,
+}
+
+impl Record for PublishRequest {
+    const KIND: Kind = Kind::PublishRequest;
+    type Body = PublishRequestBody;
+
+    fn to_body(&self) -> PublishRequestBody {
+        let Self {
+            id,
+            kubernetes_namespace,
+            name,
+            namespace,
+            spec,
+            spec_digest,
+            digest,
+            base_version,
+            requested_by_username,
+            requested_by,
+            required_approvals,
+            state,
+            steps,
+            published_version,
+        } = self;
+        PublishRequestBody {
+            id: id.to_string(),
+            kubernetes_namespace: kubernetes_namespace.clone(),
+            name: name.clone(),
+            namespace: namespace.to_string(),
+            spec: Some(spec.into()),
+            spec_digest: digest_bytes(*spec_digest),
+            digest: digest_bytes(*digest),
+            base_version: *base_version,
+            requested_by_username: requested_by_username.clone(),
+            requested_by: Some(requested_by.into()),
+            required_approvals: (*required_approvals).into(),
+            state: state.tag(),
+            steps: steps.iter().map(Into::into).collect(),
+            published_version: *published_version,
+        }
+    }
+
+    fn from_body(body: PublishRequestBody) -> Result<Self, CodecError> {
+        Ok(Self {
+            id: id(&body.id, "request.id")?,
+            kubernetes_namespace: body.kubernetes_namespace,
+            name: body.name,
+            namespace: id(&body.namespace, "request.namespace")?,
+            spec: required(body.spec, "request.spec")?.try_into()?,
+            spec_digest: digest(&body.spec_digest, "request.specDigest")?,
+            digest: digest(&body.digest, "request.digest")?,
+            base_version: body.base_version,
+            requested_by_username: body.requested_by_username,
+            requested_by: required(body.requested_by, "request.requestedBy")?.try_into()?,
+            required_approvals: small(body.required_approvals, "request.requiredApprovals")?,
+            state: RequestState::from_tag(body.state)?,
+            steps: repeated(body.steps)?,
+            published_version: body.published_version,
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! The batch in the making: changes of earlier entries of a chunk, visible to the later ones before anything is written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use confman_core::audit::{AuditEvent, AuditHead};
+use confman_core::entry::{ConfigEntry, Version};
+use confman_core::ids::NamespacePath;
+use confman_core::namespace::ConfigNamespace;
+use confman_core::publish_request::PublishRequest;
+use confman_core::state::{Change, StateView as _};
+use rocksdb::WriteBatch;
+
+use super::Published;
+use super::generation::{LARGE_VALUE_BYTES, ReadError, decode_row};
+use crate::codec::{self, AppliedRow, ClaimedPath, LiveRow, NonceUse, Record};
+use crate::keys::{self, Family};
+use crate::view::rows::{NamespaceMap, Rows, View, below};
+
+/// The state as published, with the changes of this chunk on top.
+pub(super) struct Overlay {
+    base: Arc<Published>,
+    /// Rows that apply may read back; none is a deleted one.
+    rows: BTreeMap<(Family, Vec<u8>), Option<Vec<u8>>>,
+    namespaces: NamespaceMap,
+    batch: WriteBatch,
+}
+
+impl Rows for Overlay {
+    fn record<R: Record>(&self, family: Family, key: &[u8]) -> Result<Option<R>, ReadError> {
+        // A chunk is small and most of its rows are asked for once, so the key is copied for the look-up.
+        match self.rows.get(&(family, key.to_vec())) {
+            Some(row) => row.as_deref().map(|bytes| decode_row(key, bytes)).transpose(),
+            None => self.base.generation.record(family, key),
+        }
+    }
+
+    fn namespace(&self, path: &NamespacePath) -> Option<Arc<ConfigNamespace>> {
+        let found = self.namespaces.get(path).or_else(|| self.base.namespaces.get(path));
+        found.cloned()
+    }
+
+    fn namespaces_below(&self, path: &NamespacePath) -> Vec<Arc<ConfigNamespace>> {
+        let mut found: BTreeMap<_, _> = below(&self.base.namespaces, path).collect();
+        found.extend(below(&self.namespaces, path));
+        found.into_values().cloned().collect()
+    }
+}
+
+impl View<Overlay> {
+    pub(super) fn over(base: Arc<Published>) -> Self {
+        Self(Overlay {
+            base,
+            rows: BTreeMap::new(),
+            namespaces: NamespaceMap::new(),
+            batch: WriteBatch::default(),
+        })
+    }
+
+    /// Bytes that the batch has by now.
+    pub(super) fn batch_bytes(&self) -> usize {
+        self.0.batch.size_in_bytes()
+    }
+
+    /// Takes up the changes of one entry.
+    pub(super) fn write(&mut self, changes: Vec<Change>) -> Result<(), ReadError> {
+        changes.into_iter().try_for_each(|change| self.write_one(change))
+    }
+
+    fn write_one(&mut self, change: Change) -> Result<(), ReadError> {
+        match change {
+            Change::PutCluster(cluster) => self.put(Family::State, keys::CLUSTER.to_vec(), &cluster),
+            Change::PutStampKey(key) => self.put(Family::State, keys::stamp_key(&key.key_id), &key),
+            Change::PutNonce { nonce, request_id } => {
+                self.put(Family::State, keys::nonce(&nonce), &NonceUse { request_id });
+            }
+            Change::PutNamespace(namespace) => {
+                self.put_only(
+                    Family::State,
+                    &keys::namespace(&namespace.path),
+                    &codec::encode(&*namespace),
+                );
+                self.0.namespaces.insert(namespace.path.clone(), Arc::from(namespace));
+            }
+            Change::PutClaim {
+                kubernetes_namespace,
+                name,
+                path,
+            } => self.put(
+                Family::State,
+                keys::claim(&kubernetes_namespace, &name),
+                &ClaimedPath { path },
+            ),
+            Change::DeleteClaim {
+                kubernetes_namespace,
+                name,
+            } => self.delete(Family::State, keys::claim(&kubernetes_namespace, &name)),
+            Change::PutEntry(entry) => return self.put_entry(&entry),
+            Change::PutVersion(version) => return self.put_version(&version),
+            Change::PutRequest(request) => return self.put_request(&request),
+            Change::AppendAudit(event) => return self.append_audit(&event),
+        }
+        Ok(())
+    }
+
+    /// The entry, and the row of its live value. Entry and version come in any order within one chunk.
+    fn put_entry(&mut self, entry: &ConfigEntry) -> Result<(), ReadError> {
+        let ConfigEntry {
+            namespace, key, live, ..
+        } = entry;
+        self.put(Family::State, keys::entry(namespace, key), entry);
+        let live_key = keys::live(namespace, key);
+        match live {
+            None => {
+                let family = self.0.base.generation.family(Family::State);
+                self.0.batch.delete_cf(family, live_key);
+            }
+            Some(number) => {
+                if let Some(version) = self.version(namespace, key, *number)? {
+                    self.put_live(&version);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put_version(&mut self, version: &Version) -> Result<(), ReadError> {
+        let Version {
+            namespace, key, number, ..
+        } = version;
+        self.put(Family::History, keys::version(namespace, key, *number), version);
+        if self
+            .entry(namespace, key)?
+            .is_some_and(|entry| entry.live == Some(*number))
+        {
+            self.put_live(version);
+        }
+        Ok(())
+    }
+
+    fn put_live(&mut self, version: &Version) {
+        let bytes = version.value.as_ref().map_or(0, |value| value.canonical_bytes().len());
+        let row = if bytes < LARGE_VALUE_BYTES {
+            LiveRow::Inline(Box::new(version.clone()))
+        } else {
+            LiveRow::Stored(version.number)
+        };
+        let key = keys::live(&version.namespace, &version.key);
+        self.put_only(Family::State, &key, &codec::encode(&row));
+    }
+
+    fn put_request(&mut self, request: &PublishRequest) -> Result<(), ReadError> {
+        let before = self.request(&request.id)?;
+        let moved_from = before.as_ref().map(|before| before.state);
+        if let Some(state) = moved_from.filter(|state| *state != request.state) {
+            let family = self.0.base.generation.family(Family::State);
+            self.0
+                .batch
+                .delete_cf(family, keys::request_by_state(state, &request.id));
+        }
+        self.put_only(Family::State, &keys::request_by_state(request.state, &request.id), &[]);
+        if before.is_none() {
+            let submitted = request.steps.first().map_or(0, |step| step.position.index);
+            let listed = keys::request_of_namespace(&request.namespace, submitted, &request.id);
+            self.put_only(Family::State, &listed, &[]);
+        }
+        self.put(Family::State, keys::request(&request.id), request);
+        Ok(())
+    }
+
+    fn append_audit(&mut self, event: &AuditEvent) -> Result<(), ReadError> {
+        let (index, seq) = (event.position.index, event.seq);
+        let head = self.audit_head()?;
+        self.put_only(Family::Audit, &keys::audit_event(index, seq), &codec::encode(event));
+        let namespace = &event.resource.namespace;
+        let subtrees = std::iter::once(namespace.clone()).chain(namespace.ancestors());
+        for path in subtrees.filter(|path| !path.is_root()) {
+            self.put_only(Family::Audit, &keys::audit_in_subtree(&path, index, seq), &[]);
+        }
+        let head = AuditHead {
+            count: head.count + 1,
+            hash: event.hash,
+            time: event.time,
+        };
+        self.put(Family::State, keys::AUDIT_HEAD.to_vec(), &head);
+        Ok(())
+    }
+
+    fn put<R: Record>(&mut self, family: Family, key: Vec<u8>, record: &R) {
+        let bytes = codec::encode(record);
+        self.put_only(family, &key, &bytes);
+        self.0.rows.insert((family, key), Some(bytes));
+    }
+
+    /// Writes a row that apply never reads back.
+    fn put_only(&mut self, family: Family, key: &[u8], bytes: &[u8]) {
+        let family = self.0.base.generation.family(family);
+        self.0.batch.put_cf(family, key, bytes);
+    }
+
+    fn delete(&mut self, family: Family, key: Vec<u8>) {
+        self.0.batch.delete_cf(self.0.base.generation.family(family), &key);
+        self.0.rows.insert((family, key), None);
+    }
+
+    /// Writes everything in one batch together with how far the state then is; the state to publish.
+    pub(super) fn commit(mut self, applied: AppliedRow) -> Result<Published, rocksdb::Error> {
+        self.put_only(Family::State, keys::APPLIED, &codec::encode(&applied));
+        let Overlay {
+            base,
+            namespaces,
+            batch,
+            ..
+        } = self.0;
+        base.generation.write(batch)?;
+        let namespaces = if namespaces.is_empty() {
+            Arc::clone(&base.namespaces)
+        } else {
+            let mut all = (*base.namespaces).clone();
+            all.extend(namespaces);
+            Arc::new(all)
+        };
+        Ok(Published {
+            generation: Arc::clone(&base.generation),
+            namespaces,
+            applied,
+        })
+    }
+}

@@ -1,0 +1,317 @@
+//! Lists of rows in key order, in pages that are bounded by number and by bytes.
+
+use std::ops::Bound;
+
+use confman_core::audit::AuditEvent;
+use confman_core::cluster::StampKey;
+use confman_core::entry::Version;
+use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
+use confman_core::publish_request::{PublishRequest, RequestState};
+use confman_core::state::StateView as _;
+
+use super::SnapshotView;
+use super::rows::{Rows as _, View};
+use crate::codec::LiveRow;
+use crate::keys::{self, Family};
+use crate::state_machine::{ReadError, decode_row};
+
+/// Bytes of rows after which a page ends even below its limit.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T, C> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins: pass it as `after` or `before`. None if this was the last one.
+    pub next: Option<C>,
+}
+
+/// Place of an audit event in the whole audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AuditPosition {
+    /// Log index.
+    pub index: u64,
+    /// 0, 1, … among the events of one log entry.
+    pub seq: u32,
+}
+
+/// Which end of a list comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    OldestFirst,
+    /// Newest first.
+    NewestFirst,
+}
+
+/// A part of the audit. To go on, put [`Page::next`] as an excluded bound at the end that was being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditRange {
+    /// Oldest event.
+    pub from: Bound<AuditPosition>,
+    /// Newest event.
+    pub to: Bound<AuditPosition>,
+    /// Which comes first.
+    pub order: Order,
+    /// Most events.
+    pub limit: usize,
+}
+
+/// Rows of one family between two keys.
+struct Scan {
+    family: Family,
+    /// First key.
+    from: Vec<u8>,
+    /// First key after the last; none for the end of the family.
+    to: Option<Vec<u8>>,
+    order: Order,
+}
+
+impl Scan {
+    fn prefix(family: Family, prefix: Vec<u8>) -> Self {
+        Self {
+            family,
+            to: keys::end_of_prefix(&prefix),
+            from: prefix,
+            order: Order::OldestFirst,
+        }
+    }
+
+    /// Begins after `key`.
+    fn after(mut self, key: Option<Vec<u8>>) -> Self {
+        if let Some(mut key) = key {
+            key.push(0);
+            self.from = key;
+        }
+        self
+    }
+
+    /// Ends before `key`, and begins there.
+    fn backwards_from(mut self, key: Option<Vec<u8>>) -> Self {
+        if key.is_some() {
+            self.to = key;
+        }
+        self.order = Order::NewestFirst;
+        self
+    }
+}
+
+impl View<super::SnapshotRows<'_>> {
+    /// Calls `take` for each row of `scan` until it has `limit` items or enough bytes; true if rows were left.
+    fn scan(
+        &self,
+        scan: Scan,
+        limit: usize,
+        mut take: impl FnMut(&[u8], &[u8]) -> Result<usize, ReadError>,
+    ) -> Result<bool, ReadError> {
+        let generation = self.0.generation();
+        let mut options = self.0.options();
+        options.set_iterate_lower_bound(scan.from);
+        if let Some(to) = scan.to {
+            options.set_iterate_upper_bound(to);
+        }
+        let mut rows = generation
+            .database()
+            .raw_iterator_cf_opt(generation.family(scan.family), options);
+        match scan.order {
+            Order::OldestFirst => rows.seek_to_first(),
+            Order::NewestFirst => rows.seek_to_last(),
+        }
+        let (mut count, mut bytes) = (0, 0);
+        while let Some((key, value)) = rows.item() {
+            if count >= limit || bytes >= PAGE_BYTES {
+                return Ok(true);
+            }
+            bytes += take(key, value)?;
+            count += 1;
+            match scan.order {
+                Order::OldestFirst => rows.next(),
+                Order::NewestFirst => rows.prev(),
+            }
+        }
+        rows.status().map_err(ReadError::Access)?;
+        Ok(false)
+    }
+}
+
+impl SnapshotView<'_> {
+    /// Live versions of the keys of `namespace` that begin with `prefix`, by key.
+    pub fn live_versions(
+        &self,
+        namespace: &NamespacePath,
+        prefix: &str,
+        after: Option<&ConfigKey>,
+        limit: usize,
+    ) -> Result<Page<Version, ConfigKey>, ReadError> {
+        let scan = Scan::prefix(Family::State, keys::live_prefix(namespace, prefix));
+        let scan = scan.after(after.map(|key| keys::live(namespace, key)));
+        let mut items: Vec<Version> = Vec::new();
+        let more = self.scan(scan, limit, |row_key, bytes| {
+            let version = match decode_row(row_key, bytes)? {
+                LiveRow::Inline(version) => *version,
+                stored @ LiveRow::Stored(_) => self.version_of(namespace, &key_of(namespace, row_key)?, stored)?,
+            };
+            let value = version.value.as_ref().map_or(0, |value| value.canonical_bytes().len());
+            items.push(version);
+            Ok(bytes.len() + value)
+        })?;
+        let next = items.last().filter(|_| more).map(|version| version.key.clone());
+        Ok(Page { items, next })
+    }
+
+    /// Versions of a key before number `before`, newest first.
+    pub fn versions(
+        &self,
+        namespace: &NamespacePath,
+        key: &ConfigKey,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<Version, u64>, ReadError> {
+        let scan = Scan::prefix(Family::History, keys::versions(namespace, key));
+        let scan = scan.backwards_from(before.map(|number| keys::version(namespace, key, number)));
+        let mut items: Vec<Version> = Vec::new();
+        let more = self.scan(scan, limit, |row_key, bytes| {
+            items.push(decode_row(row_key, bytes)?);
+            Ok(bytes.len())
+        })?;
+        let next = items.last().filter(|_| more).map(|version| version.number);
+        Ok(Page { items, next })
+    }
+
+    /// Requests in `state`, by id.
+    pub fn requests_by_state(
+        &self,
+        state: RequestState,
+        after: Option<&RequestId>,
+        limit: usize,
+    ) -> Result<Page<PublishRequest, RequestId>, ReadError> {
+        let prefix = keys::requests_by_state(state);
+        let id_at = prefix.len();
+        let scan = Scan::prefix(Family::State, prefix).after(after.map(|id| keys::request_by_state(state, id)));
+        let mut items: Vec<PublishRequest> = Vec::new();
+        let more = self.scan(scan, limit, |row_key, _| {
+            let (request, bytes) = self.listed_request(&row_key[id_at..])?;
+            items.push(request);
+            Ok(bytes)
+        })?;
+        let next = items.last().filter(|_| more).map(|request| request.id.clone());
+        Ok(Page { items, next })
+    }
+
+    /// Requests of `namespace`, the last submitted first. The cursor is (log index of the submission, id).
+    pub fn requests_of_namespace(
+        &self,
+        namespace: &NamespacePath,
+        before: Option<&(u64, RequestId)>,
+        limit: usize,
+    ) -> Result<Page<PublishRequest, (u64, RequestId)>, ReadError> {
+        let prefix = keys::requests_of_namespace(namespace);
+        let id_at = prefix.len() + size_of::<u64>();
+        let end = before.map(|(submitted, id)| keys::request_of_namespace(namespace, *submitted, id));
+        let scan = Scan::prefix(Family::State, prefix).backwards_from(end);
+        let mut items: Vec<PublishRequest> = Vec::new();
+        let more = self.scan(scan, limit, |row_key, _| {
+            let (request, bytes) = self.listed_request(&row_key[id_at..])?;
+            items.push(request);
+            Ok(bytes)
+        })?;
+        let next = items.last().filter(|_| more).map(|request| {
+            let submitted = request.steps.first().map_or(0, |step| step.position.index);
+            (submitted, request.id.clone())
+        });
+        Ok(Page { items, next })
+    }
+
+    /// The request that an index row names, and about how many bytes it has.
+    fn listed_request(&self, id: &[u8]) -> Result<(PublishRequest, usize), ReadError> {
+        let missing = || ReadError::Missing { prefix: keys::REQUESTS };
+        let id = std::str::from_utf8(id).ok().and_then(|id| RequestId::parse(id).ok());
+        let request = self.request(&id.ok_or_else(missing)?)?.ok_or_else(missing)?;
+        let value = request
+            .spec
+            .value
+            .as_ref()
+            .map_or(0, |value| value.canonical_bytes().len());
+        Ok((request, value + 512))
+    }
+
+    /// Audit events of `path` and every namespace below it; of all for `/`.
+    pub fn audit_below(
+        &self,
+        path: &NamespacePath,
+        range: AuditRange,
+    ) -> Result<Page<AuditEvent, AuditPosition>, ReadError> {
+        let of_all = path.is_root();
+        let (family, prefix) = if of_all {
+            (Family::Audit, vec![keys::AUDIT_EVENTS])
+        } else {
+            (Family::Audit, keys::audit_of_subtree(path))
+        };
+        let key = |at: AuditPosition| {
+            if of_all {
+                keys::audit_event(at.index, at.seq)
+            } else {
+                keys::audit_in_subtree(path, at.index, at.seq)
+            }
+        };
+        let mut scan = Scan::prefix(family, prefix);
+        scan.order = range.order;
+        match range.from {
+            Bound::Included(at) => scan.from = key(at),
+            Bound::Excluded(at) => scan = scan.after(Some(key(at))),
+            Bound::Unbounded => {}
+        }
+        match range.to {
+            Bound::Included(at) => scan.to = Some([key(at), vec![0]].concat()),
+            Bound::Excluded(at) => scan.to = Some(key(at)),
+            Bound::Unbounded => {}
+        }
+        let mut items: Vec<AuditEvent> = Vec::new();
+        let more = self.scan(scan, range.limit, |row_key, bytes| {
+            let (event, length) = if of_all {
+                (decode_row(row_key, bytes)?, bytes.len())
+            } else {
+                (self.listed_event(row_key)?, 512)
+            };
+            items.push(event);
+            Ok(length)
+        })?;
+        let next = items.last().filter(|_| more).map(|event| AuditPosition {
+            index: event.position.index,
+            seq: event.seq,
+        });
+        Ok(Page { items, next })
+    }
+
+    fn listed_event(&self, row_key: &[u8]) -> Result<AuditEvent, ReadError> {
+        let missing = || ReadError::Missing {
+            prefix: keys::AUDIT_EVENTS,
+        };
+        let (index, seq) = keys::audit_position(row_key).ok_or_else(missing)?;
+        let event = self.0.record(Family::Audit, &keys::audit_event(index, seq))?;
+        event.ok_or_else(missing)
+    }
+
+    /// Every stamp key.
+    pub fn stamp_keys(&self) -> Result<Vec<StampKey>, ReadError> {
+        let mut found = Vec::new();
+        self.scan(
+            Scan::prefix(Family::State, vec![keys::STAMP_KEYS]),
+            usize::MAX,
+            |key, bytes| {
+                found.push(decode_row(key, bytes)?);
+                Ok(0)
+            },
+        )?;
+        Ok(found)
+    }
+}
+
+/// The config key at the end of the key of a live row.
+fn key_of(namespace: &NamespacePath, row_key: &[u8]) -> Result<ConfigKey, ReadError> {
+    let prefix = keys::live_prefix(namespace, "").len();
+    let text = row_key.get(prefix..).and_then(|key| std::str::from_utf8(key).ok());
+    text.and_then(|text| ConfigKey::parse(text).ok())
+        .ok_or(ReadError::Missing { prefix: keys::LIVE })
+}

@@ -1,0 +1,118 @@
+//! The rules' view of the state over anything that can find a row: a snapshot of the database, or a batch in the making.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use confman_core::audit::AuditHead;
+use confman_core::cluster::{ClusterRecord, StampKey};
+use confman_core::digest::Digest;
+use confman_core::entry::{ConfigEntry, Version};
+use confman_core::ids::{ConfigKey, NamespacePath, RequestId, Timestamp};
+use confman_core::namespace::ConfigNamespace;
+use confman_core::publish_request::PublishRequest;
+use confman_core::state::StateView;
+
+use crate::codec::{ClaimedPath, LiveRow, NonceUse, Record};
+use crate::keys::{self, Family};
+use crate::state_machine::ReadError;
+
+/// Every namespace by its path, in memory: each request needs some.
+pub type NamespaceMap = BTreeMap<NamespacePath, Arc<ConfigNamespace>>;
+
+/// Finds rows by key, and namespaces in memory.
+pub trait Rows {
+    /// The record under `key`.
+    fn record<R: Record>(&self, family: Family, key: &[u8]) -> Result<Option<R>, ReadError>;
+    /// The namespace at `path`.
+    fn namespace(&self, path: &NamespacePath) -> Option<Arc<ConfigNamespace>>;
+    /// Namespaces strictly below `path`, in path order.
+    fn namespaces_below(&self, path: &NamespacePath) -> Vec<Arc<ConfigNamespace>>;
+}
+
+/// The namespaces of `map` strictly below `path`.
+pub(crate) fn below<'m>(
+    map: &'m NamespaceMap,
+    path: &'m NamespacePath,
+) -> impl Iterator<Item = (&'m NamespacePath, &'m Arc<ConfigNamespace>)> {
+    // Between "/a" and "/a/b" sort neighbours like "/a-b", which begin with "/a" too.
+    map.range::<NamespacePath, _>((Bound::Excluded(path), Bound::Unbounded))
+        .take_while(|(candidate, _)| candidate.as_str().starts_with(path.as_str()))
+        .filter(|(candidate, _)| candidate.is_below(path))
+}
+
+/// The replicated state at one moment.
+pub struct View<R>(pub(crate) R);
+
+impl<R: Rows> View<R> {
+    /// The live version of a key: one look-up, two for a large value. None if the key is deleted or was never there.
+    pub fn live(&self, namespace: &NamespacePath, key: &ConfigKey) -> Result<Option<Version>, ReadError> {
+        let row: Option<LiveRow> = self.0.record(Family::State, &keys::live(namespace, key))?;
+        row.map(|row| self.version_of(namespace, key, row)).transpose()
+    }
+
+    pub(crate) fn version_of(
+        &self,
+        namespace: &NamespacePath,
+        key: &ConfigKey,
+        row: LiveRow,
+    ) -> Result<Version, ReadError> {
+        match row {
+            LiveRow::Inline(version) => Ok(*version),
+            LiveRow::Stored(number) => self
+                .version(namespace, key, number)?
+                .ok_or(ReadError::Missing { prefix: keys::VERSIONS }),
+        }
+    }
+}
+
+impl<R: Rows> StateView for View<R> {
+    type Error = ReadError;
+
+    fn cluster(&self) -> Result<Option<ClusterRecord>, ReadError> {
+        self.0.record(Family::State, keys::CLUSTER)
+    }
+
+    fn stamp_key(&self, key_id: &str) -> Result<Option<StampKey>, ReadError> {
+        self.0.record(Family::State, &keys::stamp_key(key_id))
+    }
+
+    fn nonce(&self, nonce: &str) -> Result<Option<RequestId>, ReadError> {
+        let used: Option<NonceUse> = self.0.record(Family::State, &keys::nonce(nonce))?;
+        Ok(used.map(|used| used.request_id))
+    }
+
+    fn namespace(&self, path: &NamespacePath) -> Result<Option<ConfigNamespace>, ReadError> {
+        Ok(self.0.namespace(path).map(Arc::unwrap_or_clone))
+    }
+
+    fn claimed_path(&self, kubernetes_namespace: &str, name: &str) -> Result<Option<NamespacePath>, ReadError> {
+        let claimed: Option<ClaimedPath> = self.0.record(Family::State, &keys::claim(kubernetes_namespace, name))?;
+        Ok(claimed.map(|claimed| claimed.path))
+    }
+
+    fn namespaces_below(&self, path: &NamespacePath) -> Result<Vec<ConfigNamespace>, ReadError> {
+        let below = self.0.namespaces_below(path).into_iter();
+        Ok(below.map(Arc::unwrap_or_clone).collect())
+    }
+
+    fn entry(&self, namespace: &NamespacePath, key: &ConfigKey) -> Result<Option<ConfigEntry>, ReadError> {
+        self.0.record(Family::State, &keys::entry(namespace, key))
+    }
+
+    fn version(&self, namespace: &NamespacePath, key: &ConfigKey, number: u64) -> Result<Option<Version>, ReadError> {
+        self.0.record(Family::History, &keys::version(namespace, key, number))
+    }
+
+    fn request(&self, id: &RequestId) -> Result<Option<PublishRequest>, ReadError> {
+        self.0.record(Family::State, &keys::request(id))
+    }
+
+    fn audit_head(&self) -> Result<AuditHead, ReadError> {
+        Ok(self.0.record(Family::State, keys::AUDIT_HEAD)?.unwrap_or(AuditHead {
+            count: 0,
+            hash: Digest::ZERO,
+            time: Timestamp::default(),
+        }))
+    }
+}
