@@ -121,12 +121,7 @@ impl LogStore {
         if let Some(complaint) = floor.get().complaint(recovered.last.as_ref(), recovered.vote.as_ref()) {
             return Err(OpenLogError::BehindFloor { complaint });
         }
-        let tail = Tail::new(
-            recovered.purged,
-            recovered.last,
-            options.tail_cache_bytes,
-            Arc::clone(&counters),
-        );
+        let tail = Tail::new(&recovered, options.tail_cache_bytes, Arc::clone(&counters));
         let tail = Arc::new(RwLock::new(tail));
         let (queue, receiver) = crossbeam_channel::unbounded();
         let flusher = Flusher {
@@ -220,8 +215,8 @@ impl LogStore {
                     }
                     entries
                 }
-                Lookup::PurgedUpTo(purged) => {
-                    next = purged + 1;
+                Lookup::BeginsAt(first) => {
+                    next = first;
                     continue;
                 }
                 Lookup::End => break,

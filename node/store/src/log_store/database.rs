@@ -54,10 +54,13 @@ pub enum LogError {
 }
 
 /// What the log holds when it is opened.
+#[derive(Default)]
 pub(super) struct Recovered {
     pub(super) vote: Option<Vote>,
     pub(super) committed: Option<LogId>,
     pub(super) purged: Option<LogId>,
+    /// Index of the first entry, or the one that it would have.
+    pub(super) first: u64,
     pub(super) last: Option<LogId>,
 }
 
@@ -146,11 +149,11 @@ pub(super) fn recover(database: &DB) -> Result<Recovered, LogError> {
     // The range before is full of tombstones; nothing may be left in it.
     let first_index = purged.map_or(0, |purged| purged.index + 1);
     entries.seek(keys::log_entry(first_index));
-    let first = current(&mut entries)?;
+    let first = current(&mut entries)?.map(|entry| entry.log_id.index);
     entries.seek_to_last();
     let last = current(&mut entries)?.map(|entry| entry.log_id);
     if let (Some(_), Some(first)) = (purged, first)
-        && first.log_id.index != first_index
+        && first != first_index
     {
         return Err(LogError::Hole { index: first_index });
     }
@@ -158,6 +161,7 @@ pub(super) fn recover(database: &DB) -> Result<Recovered, LogError> {
         vote: meta_row(database, keys::VOTE)?,
         committed: meta_row(database, keys::COMMITTED)?,
         purged,
+        first: first.unwrap_or(first_index),
         last: last.or(purged),
     })
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use openraft::EntryPayload;
 
+use super::database::Recovered;
 use crate::stats::Counters;
 use crate::types::{Entry, LogId};
 
@@ -25,6 +26,8 @@ pub(super) struct Tail {
     bytes: usize,
     limit_bytes: usize,
     purged: Option<LogId>,
+    /// Index of the first entry, if there is one.
+    first: u64,
     last: Option<LogId>,
     /// Writes up to this one are on disk.
     written: u64,
@@ -47,20 +50,21 @@ pub(super) enum Lookup {
     Cached(Vec<Entry>),
     /// The entry is on disk; so is everything before this index.
     OnDiskUntil(u64),
-    /// The index is purged; the log goes on after this one.
-    PurgedUpTo(u64),
+    /// The log begins at this index, which is higher.
+    BeginsAt(u64),
     /// The log ends before the index.
     End,
 }
 
 impl Tail {
-    pub(super) fn new(purged: Option<LogId>, last: Option<LogId>, limit_bytes: usize, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(recovered: &Recovered, limit_bytes: usize, counters: Arc<Counters>) -> Self {
         Self {
             entries: VecDeque::new(),
             bytes: 0,
             limit_bytes,
-            purged,
-            last,
+            purged: recovered.purged,
+            first: recovered.first,
+            last: recovered.last,
             written: 0,
             counters,
         }
@@ -80,6 +84,9 @@ impl Tail {
     }
 
     pub(super) fn append(&mut self, entries: &[Entry], write: u64) {
+        if let (None, Some(first)) = (self.last, entries.first()) {
+            self.first = first.log_id.index;
+        }
         for entry in entries {
             let bytes = entry_bytes(entry);
             self.bytes += bytes;
@@ -118,6 +125,7 @@ impl Tail {
             self.pop_front();
         }
         self.purged = Some(upto);
+        self.first = upto.index + 1;
         if self.last.is_none_or(|last| last.index < upto.index) {
             self.last = Some(upto);
         }
@@ -132,12 +140,12 @@ impl Tail {
 
     /// What there is from `index` on, up to `end` (exclusive) and about `limit_bytes`, at least one entry.
     pub(super) fn look_up(&self, index: u64, end: u64, limit_bytes: usize) -> Lookup {
-        if let Some(purged) = self.purged.filter(|purged| index <= purged.index) {
-            return Lookup::PurgedUpTo(purged.index);
-        }
         let Some(last) = self.last.filter(|last| index <= last.index) else {
             return Lookup::End;
         };
+        if index < self.first {
+            return Lookup::BeginsAt(self.first);
+        }
         let first = self.entries.front().map(|cached| cached.entry.log_id.index);
         match first.and_then(|first| index.checked_sub(first)) {
             Some(skipped) => {
@@ -202,13 +210,17 @@ mod tests {
     }
 
     fn tail(limit_entries: usize) -> Tail {
-        Tail::new(None, None, limit_entries * ENTRY_OVERHEAD_BYTES, Arc::default())
+        Tail::new(
+            &Recovered::default(),
+            limit_entries * ENTRY_OVERHEAD_BYTES,
+            Arc::default(),
+        )
     }
 
     fn cached(tail: &Tail, index: u64) -> Option<Vec<u64>> {
         match tail.look_up(index, u64::MAX, usize::MAX) {
             Lookup::Cached(entries) => Some(entries.iter().map(|entry| entry.log_id.index).collect()),
-            Lookup::OnDiskUntil(_) | Lookup::PurgedUpTo(_) | Lookup::End => None,
+            Lookup::OnDiskUntil(_) | Lookup::BeginsAt(_) | Lookup::End => None,
         }
     }
 
@@ -239,7 +251,7 @@ mod tests {
         tail.append(&[blank(1), blank(2), blank(3)], 1);
         let length = |limit| match tail.look_up(1, 9, limit) {
             Lookup::Cached(entries) => entries.len(),
-            Lookup::OnDiskUntil(_) | Lookup::PurgedUpTo(_) | Lookup::End => 0,
+            Lookup::OnDiskUntil(_) | Lookup::BeginsAt(_) | Lookup::End => 0,
         };
         assert_eq!(length(0), 1);
         assert_eq!(length(2 * ENTRY_OVERHEAD_BYTES), 2);
@@ -252,7 +264,7 @@ mod tests {
         tail.append(&[blank(1)], 1);
         tail.purge(log_id(5));
         assert_eq!(tail.last(), Some(log_id(5)));
-        assert!(matches!(tail.look_up(1, 9, 0), Lookup::PurgedUpTo(5)));
+        assert!(matches!(tail.look_up(1, 9, 0), Lookup::BeginsAt(6)));
         assert!(matches!(tail.look_up(6, 9, 0), Lookup::End));
     }
 }

@@ -1,0 +1,4 @@
+//! The store on a real disk: openraft's own suite, golden bytes, crashes, damage, snapshots, reads.
+
+mod fixtures;
+mod suite;
