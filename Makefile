@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 # One target folder outside the checkout: a fresh clone does not build RocksDB again (minutes).
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/confman/target
+# Snapshots change only where a person asks for it.
+export INSTA_UPDATE ?= no
 export PATH := $(HOME)/.cargo/bin:$(HOME)/.cache/confman/tools/bin:$(PATH):/usr/local/go/bin
 
 # Always the whole workspace: building one crate alone would choose other features and build dependencies twice.
@@ -41,7 +43,7 @@ verify: prepare ## Check format, lints, docs, dependencies, tidiness and generat
 	@$(STEP) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 	@$(STEP) "bans, licences, sources" e2e/tool cargo-deny --all-features --locked check --hide-inclusion-graph bans licenses sources
 	@$(STEP) "tidy, dependency arrows" cargo test --workspace --locked --quiet --test tidy --test dependencies
-	@$(STEP) "generated files" e2e/generate --check
+	@$(STEP) "generated files" cargo test --workspace --locked --quiet committed
 
 .PHONY: fix
 fix: prepare ## Rewrite what can be rewritten: format, clippy's suggestions, generated files
@@ -50,8 +52,8 @@ fix: prepare ## Rewrite what can be rewritten: format, clippy's suggestions, gen
 	@$(MAKE) generate
 
 .PHONY: generate
-generate: prepare ## Write the generated files again: CRDs, OpenAPI, install.yaml, docs/limits.md, snapshots
-	@e2e/generate
+generate: prepare ## Write the generated files again (every test named ...committed... holds one)
+	@$(STEP) "generated files" env CONFMAN_WRITE_GENERATED=1 INSTA_UPDATE=always cargo test --workspace --quiet committed
 
 .PHONY: bench
 bench: prepare ## Measure Confman beside etcd on this machine (release build: about 15 minutes the first time)

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod console;
+pub mod kubectl;
 pub mod load;
 pub mod nodes;
 pub mod processes;

@@ -10,7 +10,7 @@ fn crates_depend_only_along_the_arrows() -> anyhow::Result<()> {
 
 /// A new dependency is a decision: it shows in review as a line of the snapshot (`make generate` writes it again).
 #[test]
-fn direct_dependencies_are_as_agreed() -> anyhow::Result<()> {
+fn direct_dependencies_are_the_committed_ones() -> anyhow::Result<()> {
     let metadata = arrows::Metadata::load(&tidy::repository_root())?;
     insta::assert_snapshot!("direct_dependencies", metadata.direct_dependencies());
     Ok(())
