@@ -39,7 +39,11 @@ impl Console {
     /// Step `number` of `total` begins.
     pub fn step(&self, number: usize, total: usize, title: &str) {
         let elapsed = seconds(self.started.elapsed());
-        line(&format!("\n{} {}  ({elapsed})", self.paint("1;36", &format!("[{number}/{total}]")), self.paint("1", title)));
+        line(&format!(
+            "\n{} {}  ({elapsed})",
+            self.paint("1;36", &format!("[{number}/{total}]")),
+            self.paint("1", title)
+        ));
     }
 
     /// Why the step matters, in one sentence.
@@ -101,10 +105,18 @@ impl Console {
                 Look::NotYet(now) => now,
             };
             let elapsed = started.elapsed();
-            anyhow::ensure!(elapsed < timeout, "{what}: not within {}; last seen: {now}", seconds(timeout));
+            anyhow::ensure!(
+                elapsed < timeout,
+                "{what}: not within {}; last seen: {now}",
+                seconds(timeout)
+            );
             if self.terminal {
                 let turn = usize::try_from(elapsed.as_millis() / 300).unwrap_or(0);
-                text(&format!("  {} {what}: {now} ({})", SPINNER[turn % SPINNER.len()], seconds(elapsed)));
+                text(&format!(
+                    "  {} {what}: {now} ({})",
+                    SPINNER[turn % SPINNER.len()],
+                    seconds(elapsed)
+                ));
             } else if now != seen || mentioned.elapsed() >= MENTION_AGAIN {
                 line(&format!("    waiting for {what}: {now} ({})", seconds(elapsed)));
                 mentioned = Instant::now();
@@ -115,7 +127,11 @@ impl Console {
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.colour {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
@@ -165,7 +181,11 @@ mod tests {
         let mut looks = 0;
         let found = quiet().wait_for("three", Duration::from_mins(1), || {
             looks += 1;
-            Ok(if looks < 3 { Look::NotYet(format!("{looks}")) } else { Look::Found(looks) })
+            Ok(if looks < 3 {
+                Look::NotYet(format!("{looks}"))
+            } else {
+                Look::Found(looks)
+            })
         })?;
         assert_eq!(found, 3);
         Ok(())
@@ -173,7 +193,9 @@ mod tests {
 
     #[test]
     fn a_wait_that_is_in_vain_says_what_it_saw_last() {
-        let result = quiet().wait_for("pods", Duration::ZERO, || Ok(Look::<()>::NotYet("1 of 3 ready".to_owned())));
+        let result = quiet().wait_for("pods", Duration::ZERO, || {
+            Ok(Look::<()>::NotYet("1 of 3 ready".to_owned()))
+        });
         let error = result.expect_err("nothing was found").to_string();
         assert_eq!(error, "pods: not within 0.0 s; last seen: 1 of 3 ready");
     }
