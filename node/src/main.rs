@@ -1,3 +1,17 @@
-//! stub
+//! The program of one node; see `confman-node --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use confman_node::args::{Args, Command};
+use confman_node::{dev, healthcheck, keys, run};
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Run(args) => run::run(args),
+        Command::Dev(args) => dev::run(args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Healthcheck(args) => healthcheck::run(&args),
+    };
+    run::exit_code(done)
+}

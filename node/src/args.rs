@@ -1,0 +1,125 @@
+//! Command line; every option of `run` can come from the environment too.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use confman_core::ids::ClusterId;
+
+/// One node of a Confman cluster.
+#[derive(Debug, Parser)]
+#[command(name = "confman-node", version, about)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node of a cluster.
+    Run(Box<RunArgs>),
+    /// Try Confman: one node on this machine's loopback, without TLS, in a temporary folder.
+    Dev(DevArgs),
+    /// Make API keys.
+    Keys(KeysArgs),
+    /// Ask a node on this machine for its health; the exit status is the answer.
+    Healthcheck(HealthcheckArgs),
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RunArgs {
+    /// Folder of this node's volume.
+    #[arg(long, env = "CONFMAN_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// Where clients are served: plain HTTP with API keys.
+    #[arg(long, env = "CONFMAN_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub http_address: SocketAddr,
+    /// Where the operator is served: TLS with the courier's certificate.
+    #[arg(long, env = "CONFMAN_INTERNAL_ADDRESS", default_value = "0.0.0.0:8444")]
+    pub internal_address: SocketAddr,
+    /// Where peers are served: TLS with the nodes' certificates.
+    #[arg(long, env = "CONFMAN_PEER_ADDRESS", default_value = "0.0.0.0:8445")]
+    pub peer_address: SocketAddr,
+    /// Where Prometheus is served.
+    #[arg(long, env = "CONFMAN_METRICS_ADDRESS", default_value = "0.0.0.0:9090")]
+    pub metrics_address: SocketAddr,
+    /// Where peers reach this node, `host:port`; its certificate must carry the host.
+    #[arg(long, env = "CONFMAN_ADVERTISE")]
+    pub advertise: String,
+    /// Folder with `ca.crt`, `tls.crt` and `tls.key`.
+    #[arg(long, env = "CONFMAN_TLS_DIR")]
+    pub tls_dir: PathBuf,
+    /// Folder with one file an API key, named like it, holding `sha256:<hex>` of its text.
+    #[arg(long, env = "CONFMAN_API_KEYS_DIR")]
+    pub api_keys_dir: PathBuf,
+    /// File with the one-use token; may be absent once the cluster exists.
+    #[arg(long, env = "CONFMAN_BOOTSTRAP_TOKEN_FILE")]
+    pub bootstrap_token_file: Option<PathBuf>,
+    /// UID of the `ConfmanCluster`.
+    #[arg(long, env = "CONFMAN_CLUSTER_ID", value_parser = parse_cluster_id)]
+    pub cluster_id: ClusterId,
+    /// Bytes of log since the last snapshot that trigger the next.
+    #[arg(long, env = "CONFMAN_SNAPSHOT_LOG_BYTES", default_value_t = 64 << 20)]
+    pub snapshot_log_bytes: u64,
+    /// Entries that stay in the log behind a snapshot.
+    #[arg(long, env = "CONFMAN_KEEP_LOG_ENTRIES", default_value_t = 10_000)]
+    pub keep_log_entries: u64,
+}
+
+/// Options of `dev`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DevArgs {
+    /// Keep the data in this folder instead of a temporary one.
+    #[arg(long, env = "CONFMAN_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Port on 127.0.0.1; 0 takes any free one.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+}
+
+/// Options of `keys`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KeysArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// What `keys` can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Print a new key, and what its file must hold.
+    Generate {
+        /// Environment in the key, e.g. `prod`.
+        #[arg(long, default_value = "prod", value_parser = parse_environment)]
+        environment: String,
+    },
+    /// Read a key from standard input and print what its file must hold.
+    Hash,
+}
+
+/// Options of `healthcheck`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HealthcheckArgs {
+    /// Address of the node's HTTP port.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub address: SocketAddr,
+    /// Ask whether the node is ready, not only alive.
+    #[arg(long)]
+    pub ready: bool,
+}
+
+fn parse_cluster_id(text: &str) -> Result<ClusterId, String> {
+    ClusterId::parse(text).map_err(|error| error.to_string())
+}
+
+fn parse_environment(text: &str) -> Result<String, String> {
+    let is_word =
+        (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_word
+        .then(|| text.to_owned())
+        .ok_or_else(|| "an environment has 1 to 16 letters, digits or dashes".to_owned())
+}

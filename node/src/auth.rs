@@ -1,0 +1,4 @@
+//! Who calls and what they may read.
+
+pub mod access;
+pub mod api_keys;

@@ -1,0 +1,132 @@
+//! What an actor may do where, by the roles of the namespaces in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use confman_core::access::{Action, Role, allows};
+use confman_core::ids::NamespacePath;
+use confman_core::namespace::ConfigNamespace;
+use confman_core::principal::Actor;
+
+/// Every namespace by path, as the store keeps them in memory.
+pub type Namespaces = BTreeMap<NamespacePath, Arc<ConfigNamespace>>;
+
+/// True if a role of `actor` at `path`, or inherited there, allows `action`. Admins of `/` may do everything everywhere.
+/// A path that is no namespace belongs to its nearest ancestor that is one.
+pub fn may(namespaces: &Namespaces, actor: &Actor, action: Action, path: &NamespacePath) -> bool {
+    strongest_role(namespaces, actor, path).is_some_and(|role| allows(role, action))
+}
+
+/// The strongest role of `actor` at `path`, inherited ones included.
+pub fn strongest_role(namespaces: &Namespaces, actor: &Actor, path: &NamespacePath) -> Option<Role> {
+    let root_admin = namespaces
+        .get(&NamespacePath::root())
+        .and_then(|root| own_role(root, actor))
+        .filter(|role| *role == Role::Admin);
+    let mut strongest = root_admin;
+    for place in std::iter::once(path.clone()).chain(path.ancestors()) {
+        let Some(namespace) = namespaces.get(&place) else {
+            continue;
+        };
+        strongest = strongest.max(own_role(namespace, actor));
+        if !namespace.settings.governance.inherit {
+            break;
+        }
+    }
+    strongest
+}
+
+/// The strongest role that the namespace itself assigns.
+fn own_role(namespace: &ConfigNamespace, actor: &Actor) -> Option<Role> {
+    let roles = &namespace.settings.governance.roles;
+    let holds = |role: &Role| {
+        roles
+            .get(role)
+            .is_some_and(|subjects| actor.subjects().any(|subject| subjects.contains(subject)))
+    };
+    Role::ALL.into_iter().filter(holds).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use confman_core::ids::Timestamp;
+    use confman_core::namespace::{Governance, NamespaceSettings};
+    use confman_core::principal::Principal;
+
+    use super::*;
+
+    fn namespace(path: &str, inherit: bool, role: Role, subject: &str) -> ConfigNamespace {
+        let subject = Principal::parse(subject).expect("a valid subject");
+        ConfigNamespace {
+            path: NamespacePath::parse(path).expect("a valid path"),
+            claim: None,
+            settings: NamespaceSettings {
+                display_name: None,
+                description: None,
+                governance: Governance {
+                    owner: None,
+                    inherit,
+                    roles: BTreeMap::from([(role, BTreeSet::from([subject]))]),
+                    workflow: None,
+                },
+            },
+            governance_stamp: None,
+            created_at: Timestamp::default(),
+            created_by: Principal::user("ada"),
+            updated_at: Timestamp::default(),
+            updated_by: Principal::user("ada"),
+            revision: 1,
+        }
+    }
+
+    fn namespaces(list: Vec<ConfigNamespace>) -> Namespaces {
+        list.into_iter()
+            .map(|namespace| (namespace.path.clone(), Arc::new(namespace)))
+            .collect()
+    }
+
+    fn role_at(namespaces: &Namespaces, subject: &str, path: &str) -> Option<Role> {
+        let actor = Actor::new(Principal::parse(subject).expect("a valid subject"));
+        strongest_role(namespaces, &actor, &NamespacePath::parse(path).expect("a valid path"))
+    }
+
+    #[test]
+    fn roles_are_inherited_until_a_namespace_cuts_them() {
+        let all = namespaces(vec![
+            namespace("/", true, Role::Admin, "user:root"),
+            namespace("/teams", true, Role::Publisher, "key:bot"),
+            namespace("/teams/open", true, Role::Viewer, "key:bot"),
+            namespace("/teams/closed", false, Role::Viewer, "key:reader"),
+        ]);
+        assert_eq!(
+            role_at(&all, "key:bot", "/teams/open"),
+            Some(Role::Publisher),
+            "roles add up"
+        );
+        assert_eq!(
+            role_at(&all, "key:bot", "/teams/open/new"),
+            Some(Role::Publisher),
+            "nearest ancestor"
+        );
+        assert_eq!(
+            role_at(&all, "key:bot", "/teams/closed"),
+            None,
+            "inherit: false cuts roles"
+        );
+        assert_eq!(role_at(&all, "key:reader", "/teams/closed"), Some(Role::Viewer));
+        assert_eq!(role_at(&all, "key:reader", "/teams"), None, "roles do not go up");
+        assert_eq!(
+            role_at(&all, "user:root", "/teams/closed"),
+            Some(Role::Admin),
+            "never cuts root admins"
+        );
+        assert_eq!(role_at(&all, "key:nobody", "/"), None);
+    }
+
+    #[test]
+    fn before_bootstrap_nobody_may_anything() {
+        assert_eq!(role_at(&Namespaces::new(), "user:root", "/"), None);
+    }
+}

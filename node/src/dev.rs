@@ -1,0 +1,135 @@
+//! `confman-node dev`: one node without Kubernetes, TLS or approval, for trying the interface.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use confman_core::ids::ClusterId;
+use confman_core::namespace::Workflow;
+use confman_core::principal::Principal;
+use confman_core::proposal::{Command, InitialiseCluster};
+use confman_store::Member;
+use openraft::errors::{InitializeError, RaftError};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::DevArgs;
+use crate::auth::api_keys;
+use crate::node::{ApiKeySource, Node, NodeOptions};
+
+/// Name of the one API key.
+const KEY_NAME: &str = "dev";
+/// One node elects itself at once; a busy machine may take its time.
+const LEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs until Ctrl-C; a temporary folder goes away with it.
+pub fn run(args: DevArgs) -> anyhow::Result<()> {
+    crate::logs::init();
+    let temporary = tempfile::tempdir().context("no temporary folder")?;
+    let folder = args.data_dir.unwrap_or_else(|| temporary.path().to_owned());
+    crate::run::runtime()?.block_on(serve(&folder, args.port))
+}
+
+async fn serve(folder: &Path, port: u16) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let key = api_keys::generate("dev").context("no randomness")?;
+    let node = start(folder, port, &key).await?;
+    print_welcome(&node, folder, &key)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        reason = node.failed() => anyhow::bail!(reason),
+    }
+    node.stop().await;
+    Ok(())
+}
+
+/// Starts one node on the loopback and bootstraps it.
+pub async fn start(folder: &Path, port: u16, key: &str) -> anyhow::Result<Node> {
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let cluster_id = cluster_id(folder)?;
+    let node = Node::start(NodeOptions {
+        data_dir: folder.join("node"),
+        http_address: loopback(port),
+        internal_address: None,
+        peer_address: loopback(0),
+        metrics_address: loopback(0),
+        advertised: None,
+        tls_dir: None,
+        api_keys: ApiKeySource::Fixed(vec![(KEY_NAME.to_owned(), key.to_owned())]),
+        bootstrap_token_file: None,
+        cluster_id: cluster_id.clone(),
+        snapshot_log_bytes: 64 << 20,
+        keep_log_entries: 10_000,
+        store: confman_store::Options::default(),
+    })
+    .await
+    .context("the node cannot start")?;
+    bootstrap(&node, cluster_id).await?;
+    Ok(node)
+}
+
+/// The id of the cluster in `folder`; a new one for an empty folder.
+fn cluster_id(folder: &Path) -> anyhow::Result<ClusterId> {
+    let path = folder.join("cluster-id");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let made = uuid::Uuid::new_v4().to_string();
+            std::fs::create_dir_all(folder)?;
+            std::fs::write(&path, &made)?;
+            made
+        }
+        Err(error) => return Err(error).context("cannot read the cluster id"),
+    };
+    ClusterId::parse(text.trim()).context("the file cluster-id is damaged")
+}
+
+async fn bootstrap(node: &Node, cluster_id: ClusterId) -> anyhow::Result<()> {
+    let app = node.app();
+    let address = node.addresses().peer.to_string();
+    let members = std::collections::BTreeMap::from([(*app.raft.node_id(), Member { address })]);
+    match app.raft.initialize(members).await {
+        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
+        Err(error) => anyhow::bail!("raft cannot be initialised: {error}"),
+    }
+    let own = *app.raft.node_id();
+    app.raft
+        .wait(Some(LEADER_TIMEOUT))
+        .current_leader(own, "this node leads")
+        .await?;
+    let command = Command::InitialiseCluster(InitialiseCluster {
+        cluster_id,
+        kubernetes_namespace: "dev".to_owned(),
+        name: "dev".to_owned(),
+        root_admins: vec![Principal::api_key(KEY_NAME)],
+        workflow: Workflow {
+            require_approval: false,
+            min_approvers: 1,
+        },
+        stamp_key: None,
+    });
+    let answered = app.proposer.propose(command, None).await?;
+    answered.verdict.map(drop).map_err(anyhow::Error::from)
+}
+
+fn print_welcome(node: &Node, folder: &Path, key: &str) -> std::io::Result<()> {
+    let url = format!("http://{}", node.addresses().http);
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "Confman is ready at {url}; data in {}\n\
+         API key with every right: {key}\n\
+         Metrics at http://{}/metrics\n\n\
+         Try:\n\
+         \x20 curl -sS -X PUT -H 'X-API-Key: {key}' -H 'Content-Type: application/json' -d '\"hello\"' {url}/api/v1/config/greeting\n\
+         \x20 curl -sS -H 'X-API-Key: {key}' {url}/api/v1/config/greeting\n\
+         \x20 curl -sS -H 'X-API-Key: {key}' {url}/api/v1/audit\n\n\
+         Ctrl-C stops it.",
+        folder.display(),
+        node.addresses().metrics,
+    )?;
+    out.flush()
+}

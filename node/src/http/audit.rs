@@ -1,0 +1,81 @@
+//! The audit trail of a namespace and those below it.
+
+use std::ops::Bound;
+
+use axum::body::Body;
+use confman_api::audit::AuditEventView;
+use confman_api::listing::{Page, Pagination};
+use confman_api::problem::{Problem, ProblemType};
+use confman_core::access::Action;
+use confman_store::{AuditPosition, AuditRange, Order};
+use http::Response;
+
+use super::App;
+use super::call::{Call, bad_parameter, read_problem, storage_problem};
+use super::{cursor, reply, target};
+use crate::auth::access::may;
+
+const PREFIX: &str = "/api/v1/audit";
+
+/// One page of events, without those of namespaces that the caller may not read.
+pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
+    let namespace = target::namespace(target::behind(call.path(), PREFIX))?;
+    let order = match call.parameter("order") {
+        None | Some("newest") => Order::NewestFirst,
+        Some("oldest") => Order::OldestFirst,
+        Some(_) => return Err(bad_parameter("order", "must be newest or oldest")),
+    };
+    let limit = call.page_limit()?;
+    let range = range_of(call, order, limit)?;
+    let seen = app
+        .reader
+        .prepare(call.consistency()?)
+        .await
+        .map_err(|error| read_problem(&error))?;
+    let state = app.reader.state();
+    let (namespaces, actor) = (state.namespaces(), call.actor()?);
+    if !may(&namespaces, actor, Action::ReadPublished, &namespace) || !namespaces.contains_key(&namespace) {
+        let detail = "the path names no namespace that the caller may read";
+        return Err(Problem::new(ProblemType::NotFound, detail));
+    }
+    let page = state
+        .read(|view| view.audit_below(&namespace, range))
+        .map_err(|error| storage_problem(&error))?;
+    let visible = page
+        .items
+        .into_iter()
+        .filter(|event| may(&namespaces, actor, Action::ReadPublished, &event.resource.namespace));
+    let next_cursor = page
+        .next
+        .map(|AuditPosition { index, seq }| cursor::encode(call, &format!("{index}.{seq}")));
+    let mut response = reply::json(&Page {
+        items: visible.map(AuditEventView).collect(),
+        pagination: Pagination {
+            limit,
+            has_more: next_cursor.is_some(),
+            next_cursor,
+        },
+    })?;
+    reply::mark_seen(&mut response, seen);
+    Ok(response)
+}
+
+fn range_of(call: &Call, order: Order, limit: usize) -> Result<AuditRange, Problem> {
+    let last = cursor::decode(call)?.map(|text| position(&text)).transpose()?;
+    let (from, to) = match (last, order) {
+        (None, _) => (Bound::Unbounded, Bound::Unbounded),
+        (Some(last), Order::OldestFirst) => (Bound::Excluded(last), Bound::Unbounded),
+        (Some(last), Order::NewestFirst) => (Bound::Unbounded, Bound::Excluded(last)),
+    };
+    Ok(AuditRange { from, to, order, limit })
+}
+
+fn position(text: &str) -> Result<AuditPosition, Problem> {
+    let parsed = text.split_once('.').and_then(|(index, seq)| {
+        Some(AuditPosition {
+            index: index.parse().ok()?,
+            seq: seq.parse().ok()?,
+        })
+    });
+    parsed.ok_or_else(|| bad_parameter("cursor", "is not one that this query was answered with"))
+}

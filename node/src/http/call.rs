@@ -1,0 +1,178 @@
+//! One authenticated request on its way to a handler: who, which route, which query.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::Query;
+use confman_api::limits;
+use confman_api::problem::{Problem, ProblemType};
+use confman_api::routes::Route;
+use confman_core::principal::Actor;
+use http::request::Parts;
+use http::{HeaderMap, Uri};
+
+use super::trace::Trace;
+use crate::read::{Consistency, ReadError};
+
+/// Who calls, as far as the route asks for it.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// The route is open.
+    Anyone,
+    /// Somebody with an API key.
+    Known(Arc<Actor>),
+    /// The operator, by the certificate of its connection.
+    Courier,
+}
+
+/// Peer address of a connection, put into each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct RemoteAddress(pub IpAddr);
+
+/// A request that passed the entrance.
+pub struct Call {
+    /// Its row in the route table.
+    pub route: &'static Route,
+    /// Who calls.
+    pub caller: Caller,
+    /// Its ids.
+    pub trace: Trace,
+    /// The request without its body, which is still unread.
+    head: Parts,
+    /// Checked against the route's parameters.
+    query: Vec<(String, String)>,
+}
+
+impl Call {
+    /// Checks the query: only parameters of the route, each at most once.
+    pub fn new(route: &'static Route, caller: Caller, trace: Trace, head: Parts) -> Result<Self, Problem> {
+        let query = parse_query(route, &head.uri)?;
+        Ok(Self {
+            route,
+            caller,
+            trace,
+            head,
+            query,
+        })
+    }
+
+    /// The raw path: segments are never percent-decoded, since no valid one needs it.
+    pub fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    /// Headers of the request.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// A query parameter.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The whole query, for binding a cursor to it.
+    pub fn query(&self) -> &[(String, String)] {
+        &self.query
+    }
+
+    /// A parameter that is `true` or `false`; absent is false.
+    pub fn flag(&self, name: &'static str) -> Result<bool, Problem> {
+        match self.parameter(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(bad_parameter(name, "must be true or false")),
+        }
+    }
+
+    /// How fresh the answer must be.
+    pub fn consistency(&self) -> Result<Consistency, Problem> {
+        match self.parameter("consistency") {
+            None => Ok(Consistency::Stale),
+            Some(text) => Consistency::parse(text)
+                .ok_or_else(|| bad_parameter("consistency", "must be stale, linearizable or index=N")),
+        }
+    }
+
+    /// Items on a page.
+    pub fn page_limit(&self) -> Result<usize, Problem> {
+        let Some(text) = self.parameter("limit") else {
+            return Ok(limits::PAGE_DEFAULT.value);
+        };
+        match text.parse() {
+            Ok(limit) if (1..=limits::PAGE.value).contains(&limit) => Ok(limit),
+            _ => Err(bad_parameter("limit", "must be a number from 1 to the limit").limit(limits::PAGE.text())),
+        }
+    }
+
+    /// The caller of a route for known callers.
+    pub fn actor(&self) -> Result<&Actor, Problem> {
+        match &self.caller {
+            Caller::Known(actor) => Ok(actor),
+            Caller::Anyone | Caller::Courier => {
+                Err(Problem::new(ProblemType::Unauthorized, "this route needs an API key"))
+            }
+        }
+    }
+
+    /// The caller with the address of this connection, as audit events name it.
+    pub fn actor_with_address(&self) -> Result<Actor, Problem> {
+        let ip = self.head.extensions.get::<RemoteAddress>();
+        let actor = self.actor()?;
+        Ok(Actor {
+            ip: ip.map(|RemoteAddress(ip)| ip.to_string()),
+            ..actor.clone()
+        })
+    }
+
+    /// The trace id, for the proposal.
+    pub fn trace_id(&self) -> Option<String> {
+        Some(self.trace.id().to_owned())
+    }
+}
+
+fn parse_query(route: &Route, uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    if uri.query().is_none_or(str::is_empty) {
+        return Ok(Vec::new());
+    }
+    let malformed = |_| bad_parameter("query", "is not a valid query string");
+    let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(malformed)?;
+    for (index, (name, _)) in query.iter().enumerate() {
+        let shown: String = name.chars().take(64).collect();
+        if !route.query.iter().any(|parameter| parameter.name == name) {
+            let known: Vec<_> = route.query.iter().map(|parameter| parameter.name).collect();
+            return Err(bad_parameter(&shown, "is not known here").limit(format!("one of: {}", known.join(", "))));
+        }
+        if query[..index].iter().any(|(earlier, _)| earlier == name) {
+            return Err(bad_parameter(&shown, "is given twice"));
+        }
+    }
+    Ok(query)
+}
+
+/// A problem with the query parameter `name`.
+pub fn bad_parameter(name: &str, what: &str) -> Problem {
+    Problem::new(ProblemType::InvalidParameter, format!("the parameter {name} {what}")).field(name)
+}
+
+/// The problem of a read that cannot be as fresh as asked.
+pub fn read_problem(error: &ReadError) -> Problem {
+    match error {
+        ReadError::NoLeader => Problem::new(ProblemType::NoLeader, error.to_string()),
+        ReadError::Lagging { .. } => Problem::new(ProblemType::NoLeader, error.to_string())
+            .field("consistency")
+            .limit(limits::INDEX_WAIT.text()),
+    }
+}
+
+/// The problem of a state that cannot be read: the node is about to stop.
+pub fn storage_problem(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(%error, "the state cannot be read");
+    Problem::new(
+        ProblemType::Internal,
+        "the state cannot be read; the log of the node says why",
+    )
+}

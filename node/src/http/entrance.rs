@@ -1,0 +1,189 @@
+//! The one entrance: every request of every port passes here, is bounded, authenticated by its row in the route table,
+//! and leaves with its ids, its metrics and, when it failed, a problem. What has no row is denied.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::routing::{MethodFilter, on};
+use confman_api::limits;
+use confman_api::problem::{Problem, ProblemType};
+use confman_api::routes::{Access, Method, Port, ROUTES, Route, RouteId};
+use futures::FutureExt as _;
+use http::{HeaderMap, HeaderName, Request, Response};
+
+use super::call::{Call, Caller};
+use super::trace::Trace;
+use super::{App, SharedApp, audit, config, health, internal, publish_requests, reply, whoami};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Route label of what has no row.
+const NO_ROUTE: &str = "none";
+
+/// The router of one port.
+pub fn router(app: SharedApp, port: Port) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES.iter().filter(|route| route.port == port) {
+        let handler = move |State(app): State<SharedApp>, request: Request<Body>| enter(app, route, request);
+        router = router.route(route.pattern, on(method_filter(route.method), handler));
+    }
+    router
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(app)
+}
+
+fn method_filter(method: Method) -> MethodFilter {
+    match method {
+        Method::Get => MethodFilter::GET,
+        Method::Put => MethodFilter::PUT,
+        Method::Post => MethodFilter::POST,
+    }
+}
+
+async fn enter(app: SharedApp, route: &'static Route, request: Request<Body>) -> Response<Body> {
+    let started = Instant::now();
+    let trace = Trace::of(request.headers());
+    let uri = request.uri().clone();
+    let limit = Duration::from_millis(limits::REQUEST_TIME.value as u64);
+    let work = AssertUnwindSafe(handle(&app, route, trace.clone(), request)).catch_unwind();
+    let answer =
+        match tokio::time::timeout(limit, work).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => {
+                tracing::error!(route = route.pattern, trace = trace.id(), "a handler panicked");
+                Err(Problem::new(ProblemType::Internal, "the node failed; its log says why"))
+            }
+            Err(_) => Err(Problem::new(ProblemType::RequestTimeout, "the request took too long")
+                .limit(limits::REQUEST_TIME.text())),
+        };
+    let mut response = answer.unwrap_or_else(|problem| refusal(problem, uri.path(), &trace));
+    trace.answer(response.headers_mut());
+    let status = response.status().as_u16();
+    app.metrics
+        .request(route.method.name(), route.pattern, status, started.elapsed());
+    response
+}
+
+async fn unknown_route(State(app): State<SharedApp>, request: Request<Body>) -> Response<Body> {
+    refuse(&app, ProblemType::NotFound, "there is no such route", &request)
+}
+
+async fn wrong_method(State(app): State<SharedApp>, request: Request<Body>) -> Response<Body> {
+    refuse(
+        &app,
+        ProblemType::MethodNotAllowed,
+        "the route does not take this method",
+        &request,
+    )
+}
+
+/// The answer to a request without a row.
+fn refuse(app: &App, kind: ProblemType, detail: &str, request: &Request<Body>) -> Response<Body> {
+    let trace = Trace::of(request.headers());
+    let problem = Problem::new(kind, detail);
+    let mut response = refusal(problem, request.uri().path(), &trace);
+    trace.answer(response.headers_mut());
+    app.metrics.request("any", NO_ROUTE, kind.status(), Duration::ZERO);
+    response
+}
+
+fn refusal(mut problem: Problem, path: &str, trace: &Trace) -> Response<Body> {
+    problem.instance = Some(path.to_owned());
+    problem.trace_id = Some(trace.id().to_owned());
+    tracing::debug!(
+        status = problem.status,
+        kind = problem.type_uri,
+        trace = trace.id(),
+        "request refused"
+    );
+    reply::problem(&problem)
+}
+
+async fn handle(
+    app: &App,
+    route: &'static Route,
+    trace: Trace,
+    request: Request<Body>,
+) -> Result<Response<Body>, Problem> {
+    check_header(request.headers())?;
+    let caller = authenticate(app, route.access, request.headers())?;
+    // Probes and metrics must work when everything else is busy.
+    let _place = match route.access {
+        Access::Open => None,
+        Access::ApiKey | Access::Courier => Some(app.places.try_acquire().map_err(|_| overloaded())?),
+    };
+    let (head, body) = request.into_parts();
+    let call = Call::new(route, caller, trace, head)?;
+    dispatch(app, &call, body).await
+}
+
+/// One handler a route.
+async fn dispatch(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
+    match call.route.id {
+        RouteId::ListRoot | RouteId::ReadConfig => config::read(app, call).await,
+        RouteId::WriteConfig => config::write(app, call, body).await,
+        RouteId::ReadPublishRequest => publish_requests::read(app, call).await,
+        RouteId::AuditRoot | RouteId::Audit => audit::read(app, call).await,
+        RouteId::Whoami => whoami::read(app, call),
+        RouteId::OpenApi => Ok(health::description()),
+        RouteId::Health => health::alive(),
+        RouteId::Ready => health::ready(app, call).await,
+        RouteId::Metrics => health::metrics(app),
+        RouteId::InternalStatus => internal::status(app),
+        RouteId::Initialise => Box::pin(internal::initialise(app, call, body)).await,
+        RouteId::RegisterStampKey => internal::register_stamp_key(app, call, body).await,
+        RouteId::StampKeys => internal::stamp_keys(app).await,
+        RouteId::DeclareNamespace => internal::declare_namespace(app, call, body).await,
+        RouteId::Namespaces => internal::namespaces(app).await,
+        RouteId::ReleaseNamespace => internal::release_namespace(app, call, body).await,
+        RouteId::SubmitRequest => internal::submit(app, call, body).await,
+        RouteId::PublishRequests => internal::publish_requests(app, call).await,
+        RouteId::PublishRequest => internal::publish_request(app, call).await,
+        RouteId::ActOnRequest => internal::act(app, call, body).await,
+    }
+}
+
+fn authenticate(app: &App, access: Access, headers: &HeaderMap) -> Result<Caller, Problem> {
+    match access {
+        Access::Open => Ok(Caller::Anyone),
+        // The handshake of that port lets nobody else in.
+        Access::Courier => Ok(Caller::Courier),
+        Access::ApiKey => {
+            let unauthorized = |detail: String| Problem::new(ProblemType::Unauthorized, detail).field("X-API-Key");
+            let key = headers
+                .get(API_KEY)
+                .ok_or_else(|| unauthorized("the header X-API-Key is missing".to_owned()))?;
+            let key = key.to_str().unwrap_or("");
+            let actor = app
+                .api_keys
+                .authenticate(key)
+                .map_err(|error| unauthorized(error.to_string()))?;
+            Ok(Caller::Known(actor))
+        }
+    }
+}
+
+fn check_header(headers: &HeaderMap) -> Result<(), Problem> {
+    let problem = |detail: String| Problem::new(ProblemType::HeaderTooLarge, detail).field("header");
+    if headers.len() > limits::HEADER_LINES.value {
+        let detail = format!("the header has {} lines", headers.len());
+        return Err(problem(detail).limit(limits::HEADER_LINES.text()));
+    }
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if bytes > limits::HEADER.value {
+        let detail = format!("the header has {bytes} bytes");
+        return Err(problem(detail).limit(limits::HEADER.text()));
+    }
+    Ok(())
+}
+
+fn overloaded() -> Problem {
+    let detail = "the node works on as many requests as it may at once; nothing was done";
+    Problem::new(ProblemType::Overloaded, detail).limit(limits::REQUESTS.text())
+}

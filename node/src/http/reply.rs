@@ -1,0 +1,73 @@
+//! Answers: JSON, problems, and the headers that go with published values.
+
+use axum::body::Body;
+use confman_api::problem::{PROBLEM_JSON, Problem, ProblemType};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use crate::read::Seen;
+
+/// Version number of the value in the answer.
+pub const VERSION: HeaderName = HeaderName::from_static("confman-version");
+/// Log index that the answer has seen; of a write: its own.
+pub const INDEX: HeaderName = HeaderName::from_static("confman-index");
+/// Milliseconds since the state was last known to be current.
+pub const AGE: HeaderName = HeaderName::from_static("confman-age-ms");
+
+/// JSON media type.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// An answer of one kind of body.
+pub fn with_body(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// 200 with JSON.
+pub fn json(value: &impl Serialize) -> Result<Response<Body>, Problem> {
+    match serde_json::to_vec(value) {
+        Ok(body) => Ok(with_body(StatusCode::OK, JSON, body)),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            Err(Problem::new(
+                ProblemType::Internal,
+                "the answer cannot be written as JSON",
+            ))
+        }
+    }
+}
+
+/// Says how fresh the answer is.
+pub fn mark_seen(response: &mut Response<Body>, seen: Seen) {
+    let headers = response.headers_mut();
+    headers.insert(INDEX, HeaderValue::from(seen.index));
+    if let Some(age) = seen.age {
+        let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        headers.insert(AGE, HeaderValue::from(millis));
+    }
+}
+
+/// The answer to a request that ends in `problem`.
+pub fn problem(problem: &Problem) -> Response<Body> {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = serde_json::to_vec(problem).unwrap_or_default();
+    let mut response = with_body(status, HeaderValue::from_static(PROBLEM_JSON), body);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            headers.insert(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("ApiKey header=\"X-API-Key\""),
+            );
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    response
+}

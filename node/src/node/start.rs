@@ -1,0 +1,369 @@
+//! Starting a node: every step that can fail, and the wiring of the parts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use confman_api::limits;
+use confman_api::routes::Port;
+use confman_core::ids::ClusterId;
+use confman_store::{IdentityFile, LogStore, OpenError, SnapshotInbox, StateMachine, StateReader, Store, StoreStats};
+use openraft::ConfigError;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{Addresses, ApiKeySource, Node, NodeOptions, Tasks};
+use crate::auth::api_keys::ApiKeys;
+use crate::http::{App, SharedApp, entrance};
+use crate::metrics::Metrics;
+use crate::propose::Proposer;
+use crate::raft::bootstrap::{Bootstrap, BootstrapOptions, BootstrapParts};
+use crate::raft::channel::Connector;
+use crate::raft::freshness::Freshness;
+use crate::raft::network::Peers;
+use crate::raft::server::PeerService;
+use crate::raft::service::bootstrap_server::BootstrapServer;
+use crate::raft::service::peer_server::PeerServer;
+use crate::raft::snapshots::{self, SnapshotOptions};
+use crate::raft::wire::{CheckHeaders, MAX_FRAME_BYTES, Speaker};
+use crate::raft::{self, Raft};
+use crate::read::Reader;
+use crate::serve::{self, Listener};
+use crate::tls::{NodeTls, TlsError};
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Open(#[from] OpenError),
+    /// The volume belongs to another cluster.
+    #[error("the volume belongs to cluster {found}, this node was made for {expected}")]
+    OtherCluster {
+        /// On the volume.
+        found: ClusterId,
+        /// As started.
+        expected: ClusterId,
+    },
+    /// The state cannot be read.
+    #[error("cannot read the state")]
+    Read(#[from] confman_store::ReadError),
+    /// Certificates.
+    #[error("cannot set up TLS")]
+    Tls(#[from] TlsError),
+    /// A port cannot be bound.
+    #[error("cannot listen on {address} ({port})")]
+    Bind {
+        /// Which port.
+        port: &'static str,
+        /// Its address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Raft settings contradict each other.
+    #[error("the raft settings are not valid")]
+    Config(#[from] ConfigError),
+    /// Raft cannot start on this store.
+    #[error("raft cannot start: {0}")]
+    Raft(String),
+    /// The runtime is going down.
+    #[error("the process is stopping")]
+    Stopping,
+}
+
+/// The bound sockets, before anything is served on them.
+struct Sockets {
+    http: TcpListener,
+    internal: Option<TcpListener>,
+    peer: TcpListener,
+    metrics: TcpListener,
+}
+
+pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
+    let store = open(&options).await?;
+    check_cluster(&options.cluster_id, &store)?;
+    let tls = options
+        .tls_dir
+        .as_deref()
+        .map(|dir| NodeTls::load(dir, &options.cluster_id))
+        .transpose()?;
+    let (sockets, addresses) = bind(&options).await?;
+    let speaker = Speaker {
+        cluster_id: options.cluster_id.clone(),
+        node_id: store.identity.get().node_id,
+    };
+    let client_tls = tls.as_ref().map(NodeTls::peer_client).transpose()?;
+    let peers = Peers::new(speaker.clone(), Connector::new(client_tls));
+    let Store {
+        log,
+        state_machine,
+        reader,
+        identity,
+        inbox,
+        stats,
+        fault,
+    } = store;
+    let raft = build_raft(&options, &speaker, (log.clone(), state_machine), peers.clone()).await?;
+    let volume = Volume {
+        reader,
+        identity,
+        inbox,
+        stats,
+    };
+    let parts = Parts::new(&options, volume, raft, peers, addresses);
+    parts.serve(sockets, tls.as_ref(), speaker)?;
+    parts.run_in_background(&options);
+    parts.raft.run();
+    let Parts {
+        raft,
+        app,
+        clients,
+        background,
+        ..
+    } = parts;
+    Ok(Node {
+        addresses,
+        app,
+        raft,
+        log,
+        fault,
+        clients,
+        background,
+    })
+}
+
+async fn open(options: &NodeOptions) -> Result<Store, StartError> {
+    let (folder, sizes) = (options.data_dir.clone(), options.store.clone());
+    let opening = tokio::task::spawn_blocking(move || confman_store::open(&folder, &sizes));
+    Ok(opening.await.map_err(|_| StartError::Stopping)??)
+}
+
+/// A volume keeps to the cluster it was first used for, by its identity and by its state.
+fn check_cluster(expected: &ClusterId, store: &Store) -> Result<(), StartError> {
+    let in_state = store.reader.cluster()?.map(|cluster| cluster.cluster_id);
+    let found = store.identity.get().cluster_id.into_iter().chain(in_state);
+    match found.into_iter().find(|found| found != expected) {
+        None => Ok(()),
+        Some(found) => Err(StartError::OtherCluster {
+            found,
+            expected: expected.clone(),
+        }),
+    }
+}
+
+async fn bind(options: &NodeOptions) -> Result<(Sockets, Addresses), StartError> {
+    let (http, http_address) = bind_one("http", options.http_address).await?;
+    let internal = match options.internal_address {
+        Some(address) => Some(bind_one("internal", address).await?),
+        None => None,
+    };
+    let (peer, peer_address) = bind_one("peer", options.peer_address).await?;
+    let (metrics, metrics_address) = bind_one("metrics", options.metrics_address).await?;
+    let addresses = Addresses {
+        http: http_address,
+        internal: internal.as_ref().map(|(_, address)| *address),
+        peer: peer_address,
+        metrics: metrics_address,
+    };
+    let internal = internal.map(|(socket, _)| socket);
+    let sockets = Sockets {
+        http,
+        internal,
+        peer,
+        metrics,
+    };
+    Ok((sockets, addresses))
+}
+
+async fn bind_one(port: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = serve::bind(address).await;
+    bound.map_err(|source| StartError::Bind { port, address, source })
+}
+
+/// Raft without its tasks: nothing votes before the ports answer.
+async fn build_raft(
+    options: &NodeOptions,
+    speaker: &Speaker,
+    (log, state_machine): (LogStore, StateMachine),
+    peers: Peers,
+) -> Result<Raft, StartError> {
+    let config = raft::config(options.cluster_id.as_str(), options.keep_log_entries)?;
+    let built = Raft::build(speaker.node_id, config, peers, log, state_machine).await;
+    built.map_err(|fatal| StartError::Raft(fatal.to_string()))
+}
+
+/// What of the store is not Raft's own.
+struct Volume {
+    reader: StateReader,
+    identity: IdentityFile,
+    inbox: SnapshotInbox,
+    stats: StoreStats,
+}
+
+/// The parts of a node on their way to being one.
+struct Parts {
+    volume: Volume,
+    raft: Raft,
+    proposer: Proposer,
+    bootstrap: Bootstrap,
+    freshness: Freshness,
+    app: SharedApp,
+    clients: Tasks,
+    background: Tasks,
+}
+
+impl Parts {
+    fn new(options: &NodeOptions, volume: Volume, raft: Raft, peers: Peers, addresses: Addresses) -> Self {
+        let (clients, background) = (Tasks::default(), Tasks::default());
+        let (metrics, freshness) = (Metrics::default(), Freshness::default());
+        let proposer = Proposer::new(raft.clone(), peers.clone(), metrics.clone());
+        let stop = background.stop.clone();
+        let (reader, questions) = Reader::new(
+            raft.clone(),
+            volume.reader.clone(),
+            freshness.clone(),
+            peers.clone(),
+            stop,
+        );
+        background.tracker.spawn(questions);
+        let bootstrap = Bootstrap::new(
+            BootstrapOptions {
+                cluster_id: options.cluster_id.clone(),
+                advertised: options.advertised.clone().unwrap_or_else(|| addresses.peer.to_string()),
+                token_file: options.bootstrap_token_file.clone(),
+            },
+            BootstrapParts {
+                raft: raft.clone(),
+                peers,
+                proposer: proposer.clone(),
+                state: volume.reader.clone(),
+                identity: volume.identity.clone(),
+            },
+        );
+        let app = Arc::new(App {
+            reader,
+            proposer: proposer.clone(),
+            bootstrap: bootstrap.clone(),
+            raft: raft.clone(),
+            stats: volume.stats.clone(),
+            api_keys: api_keys(&options.api_keys),
+            metrics,
+            places: Semaphore::new(limits::REQUESTS.value),
+            stopping: CancellationToken::new(),
+        });
+        Self {
+            volume,
+            raft,
+            proposer,
+            bootstrap,
+            freshness,
+            app,
+            clients,
+            background,
+        }
+    }
+
+    /// Starts every port. Peers are served until Raft has stopped, everybody else until the node begins to stop.
+    fn serve(&self, sockets: Sockets, tls: Option<&NodeTls>, speaker: Speaker) -> Result<(), StartError> {
+        let listener = |name, socket, tls, router| Listener {
+            name,
+            socket,
+            tls,
+            router,
+        };
+        let peer_tls = tls.map(NodeTls::peer_server).transpose()?;
+        let peer = listener("peer", sockets.peer, peer_tls, self.peer_router(speaker));
+        let public = entrance::router(Arc::clone(&self.app), Port::Public);
+        let metrics = entrance::router(Arc::clone(&self.app), Port::Metrics);
+        spawn(&self.background, peer);
+        spawn(&self.background, listener("metrics", sockets.metrics, None, metrics));
+        spawn(&self.clients, listener("http", sockets.http, None, public));
+        // Without certificates nobody can prove to be the courier, so that port stays closed.
+        if let (Some(socket), Some(tls)) = (sockets.internal, tls) {
+            let internal = entrance::router(Arc::clone(&self.app), Port::Internal);
+            spawn(
+                &self.clients,
+                listener("internal", socket, Some(tls.internal_server()?), internal),
+            );
+        }
+        Ok(())
+    }
+
+    fn peer_router(&self, speaker: Speaker) -> axum::Router {
+        let service = PeerServer::new(PeerService {
+            raft: self.raft.clone(),
+            reader: self.volume.reader.clone(),
+            inbox: self.volume.inbox.clone(),
+            proposer: self.proposer.clone(),
+            freshness: self.freshness.clone(),
+        })
+        .max_decoding_message_size(MAX_FRAME_BYTES)
+        .max_encoding_message_size(MAX_FRAME_BYTES);
+        let bootstrap = BootstrapServer::new(self.bootstrap.clone());
+        let checked =
+            tonic::service::interceptor::InterceptedService::new(service, CheckHeaders::exact(speaker.clone()));
+        let asked = tonic::service::interceptor::InterceptedService::new(bootstrap, CheckHeaders::any_target(speaker));
+        tonic::service::Routes::new(checked)
+            .add_service(asked)
+            .into_axum_router()
+    }
+
+    fn run_in_background(&self, options: &NodeOptions) {
+        let stop = || self.background.stop.clone();
+        let tracker = &self.background.tracker;
+        if let ApiKeySource::Folder(folder) = &options.api_keys {
+            tracker.spawn(self.app.api_keys.clone().watch(folder.clone(), stop()));
+        }
+        let snapshots = SnapshotOptions {
+            log_bytes: options.snapshot_log_bytes,
+        };
+        tracker.spawn(snapshots::run(
+            self.raft.clone(),
+            self.volume.stats.clone(),
+            snapshots,
+            stop(),
+        ));
+        tracker.spawn(remember_cluster(
+            self.volume.reader.clone(),
+            self.volume.identity.clone(),
+            stop(),
+        ));
+    }
+}
+
+fn spawn(tasks: &Tasks, listener: Listener) {
+    let serving = serve::serve(listener, tasks.tracker.clone(), tasks.stop.clone());
+    tasks.tracker.spawn(serving);
+}
+
+fn api_keys(source: &ApiKeySource) -> ApiKeys {
+    match source {
+        ApiKeySource::Folder(_) => ApiKeys::default(),
+        ApiKeySource::Fixed(keys) => ApiKeys::fixed(keys.iter().map(|(name, text)| (name.as_str(), text.as_str()))),
+    }
+}
+
+/// Writes the cluster id beside the node id as soon as the state has one, so that the volume never serves another.
+async fn remember_cluster(state: StateReader, identity: IdentityFile, stop: CancellationToken) {
+    let mut applied = state.watch_applied();
+    loop {
+        match state.cluster() {
+            Ok(Some(cluster)) => {
+                if let Err(error) = identity.set_cluster_id(&cluster.cluster_id) {
+                    tracing::error!(%error, "the cluster id cannot be written beside the node id");
+                }
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(%error, "the state cannot be read");
+                return;
+            }
+        }
+        tokio::select! {
+            changed = applied.changed() => if changed.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The one write path: the leader stamps the time, encodes once and appends; a follower forwards over the peer
+//! connection. Callers are authorised before, the rules decide after, and nobody is ever redirected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use confman_api::limits;
+use confman_core::ids::{LogPosition, Timestamp};
+use confman_core::proposal::{Command, Proposal};
+use confman_store::types::NodeId;
+use confman_store::{Answer, EncodedProposal, Member, Verdict};
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::errors::{ClientWriteError, RaftError};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use crate::metrics::{Metrics, ProposalResult};
+use crate::raft::network::Peers;
+use crate::raft::{Raft, forward};
+
+/// How often a write looks for a leader while there is none; a change of leadership is seen at once.
+const LEADER_POLL: Duration = Duration::from_millis(50);
+
+/// Why a write has no verdict.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Nothing was written: no leader within [`limits::LEADER_WAIT`].
+    #[error("the cluster has no leader; nothing was written")]
+    NoLeader,
+    /// Nothing was written: [`limits::WRITES`] writes wait already.
+    #[error("{} writes wait for their commit already; nothing was written", limits::WRITES.value)]
+    Overloaded,
+    /// It may or may not have been written.
+    #[error("it is not known whether the write happened: {0}")]
+    OutcomeUnknown(String),
+}
+
+/// What came of one try to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// Committed and applied.
+    Answered(Answer),
+    /// Certainly not written; another try is safe.
+    NotLeader,
+    /// Certainly not written; the leader is busy.
+    Overloaded,
+    /// May be written; another try is not safe.
+    Unknown(String),
+}
+
+/// A committed command: where it stands, and what the rules said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Position of its entry.
+    pub position: LogPosition,
+    /// Accepted or refused.
+    pub verdict: Verdict,
+}
+
+/// Offers commands to the log. Cheap to clone.
+#[derive(Clone)]
+pub struct Proposer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    raft: Raft,
+    peers: Peers,
+    places: Semaphore,
+    metrics: Metrics,
+}
+
+/// Where the leader is.
+enum Leader {
+    Here,
+    There(NodeId, Member),
+    Unknown,
+}
+
+impl Proposer {
+    /// A write path over `raft` and `peers`.
+    pub fn new(raft: Raft, peers: Peers, metrics: Metrics) -> Self {
+        let places = Semaphore::new(limits::WRITES.value);
+        Self {
+            inner: Arc::new(Inner {
+                raft,
+                peers,
+                places,
+                metrics,
+            }),
+        }
+    }
+
+    /// Writes `command` and waits until it is committed and applied on the leader.
+    pub async fn propose(&self, command: Command, trace_id: Option<String>) -> Result<Answered, ProposeError> {
+        let name = command_name(&command);
+        let result = self.route(command, trace_id).await;
+        self.inner.metrics.proposal(name, ProposalResult::of(&result));
+        result
+    }
+
+    async fn route(&self, command: Command, trace_id: Option<String>) -> Result<Answered, ProposeError> {
+        let _place = self.inner.places.try_acquire().map_err(|_| ProposeError::Overloaded)?;
+        let proposal = Proposal {
+            proposed_at: now(),
+            trace_id,
+            command,
+        };
+        let give_up = Instant::now() + Duration::from_millis(limits::LEADER_WAIT.value as u64);
+        loop {
+            let attempt = match self.leader() {
+                Leader::Here => self.append(proposal.clone()).await,
+                Leader::There(id, member) => forward::send(&self.inner.peers, id, &member, &proposal).await,
+                Leader::Unknown => Attempt::NotLeader,
+            };
+            match attempt {
+                Attempt::Answered(answer) => return answered(answer),
+                Attempt::Overloaded => return Err(ProposeError::Overloaded),
+                Attempt::Unknown(detail) => return Err(ProposeError::OutcomeUnknown(detail)),
+                Attempt::NotLeader if Instant::now() >= give_up => return Err(ProposeError::NoLeader),
+                Attempt::NotLeader => self.leadership_change(LEADER_POLL).await,
+            }
+        }
+    }
+
+    /// Writes what a follower forwarded; never forwards it again.
+    pub(crate) async fn append_forwarded(&self, proposal: Proposal) -> Attempt {
+        match self.inner.places.try_acquire() {
+            Ok(_place) => self.append(proposal).await,
+            Err(_) => Attempt::Overloaded,
+        }
+    }
+
+    /// Stamps, encodes and appends here. Only the leader's clock counts, also for forwarded writes.
+    async fn append(&self, proposal: Proposal) -> Attempt {
+        let stamped = Proposal {
+            proposed_at: now(),
+            ..proposal
+        };
+        let write = self.inner.raft.client_write(EncodedProposal::encode(&stamped));
+        let limit = Duration::from_millis(limits::WRITE_TIME.value as u64);
+        match timeout(limit, write).await {
+            Ok(Ok(response)) => Attempt::Answered(response.data),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Attempt::NotLeader,
+            Ok(Err(error)) => Attempt::Unknown(error.to_string()),
+            Err(_) => Attempt::Unknown(format!("no commit within {} ms", limit.as_millis())),
+        }
+    }
+
+    fn leader(&self) -> Leader {
+        let metrics = self.inner.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        match metrics.current_leader {
+            Some(id) if id == metrics.id => Leader::Here,
+            Some(id) => match metrics.membership_config.membership().get_node(&id) {
+                Some(member) => Leader::There(id, member.clone()),
+                None => Leader::Unknown,
+            },
+            None => Leader::Unknown,
+        }
+    }
+
+    /// Returns when leadership changes, or after `limit`.
+    async fn leadership_change(&self, limit: Duration) {
+        let mut metrics = self.inner.raft.server_metrics();
+        // Either way the caller looks again.
+        let _ = timeout(limit, metrics.changed()).await;
+    }
+}
+
+fn answered(answer: Answer) -> Result<Answered, ProposeError> {
+    let Answer { position, verdict } = answer;
+    match verdict {
+        Some(verdict) => Ok(Answered { position, verdict }),
+        // Entries without a proposal have no verdict, and this one had a proposal.
+        None => Err(ProposeError::OutcomeUnknown("the entry has no verdict".to_owned())),
+    }
+}
+
+/// The wall clock.
+pub fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+/// Name of a command in metrics and logs.
+pub fn command_name(command: &Command) -> &'static str {
+    match command {
+        Command::InitialiseCluster(_) => "initialise-cluster",
+        Command::RegisterStampKey(_) => "register-stamp-key",
+        Command::DeclareNamespace(_) => "declare-namespace",
+        Command::ReleaseNamespace(_) => "release-namespace",
+        Command::SubmitRequest(_) => "submit-request",
+        Command::ApproveRequest(_) => "approve-request",
+        Command::RejectRequest(_) => "reject-request",
+        Command::WithdrawRequest(_) => "withdraw-request",
+        Command::PutEntry(_) => "put-entry",
+    }
+}

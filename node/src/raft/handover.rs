@@ -1,0 +1,60 @@
+//! Before a planned stop the leader gives its leadership to the voter that is closest to it, so that writers wait for a
+//! message instead of for an election.
+
+use std::time::Duration;
+
+use confman_store::types::NodeId;
+use openraft::Instant as _;
+use openraft::async_runtime::WatchReceiver as _;
+
+use super::Raft;
+
+/// Once asked for, a handover cannot be taken back; after this long the node stops without it.
+const WATCHDOG: Duration = Duration::from_secs(3);
+/// A voter that was not heard for this long is no candidate.
+const RECENTLY: Duration = Duration::from_secs(1);
+
+/// Hands the leadership over if this node leads. Returns when another node leads, or there is none to hand it to.
+pub async fn hand_over(raft: &Raft) {
+    let Some(successor) = best_voter(raft) else {
+        return;
+    };
+    tracing::info!(successor, "handing the leadership over");
+    if let Err(error) = raft.trigger().transfer_leader(successor).await {
+        tracing::warn!(%error, "the leadership cannot be handed over");
+        return;
+    }
+    let own = *raft.node_id();
+    let wait = raft.wait(Some(WATCHDOG));
+    let led_by_another = wait.metrics(
+        move |metrics| metrics.current_leader.is_some_and(|leader| leader != own),
+        "another leader",
+    );
+    match led_by_another.await {
+        Ok(metrics) => tracing::info!(leader = metrics.current_leader, "the leadership is handed over"),
+        Err(error) => tracing::warn!(%error, "no other leader in time; stopping anyway"),
+    }
+}
+
+/// The voter with the highest matched index among those heard lately; none if this node does not lead or is alone.
+fn best_voter(raft: &Raft) -> Option<NodeId> {
+    let own = *raft.node_id();
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    if !metrics.state.is_leader() {
+        return None;
+    }
+    let matched = metrics.replication.as_ref()?;
+    let heard = metrics.heartbeat.as_ref()?;
+    let recently = |id: &NodeId| {
+        heard
+            .get(id)
+            .and_then(Option::as_ref)
+            .is_some_and(|at| at.elapsed() < RECENTLY)
+    };
+    metrics
+        .membership_config
+        .voter_ids()
+        .filter(|id| *id != own && recently(id))
+        .max_by_key(|id| matched.get(id).copied().flatten().map(|log_id| log_id.index))
+}

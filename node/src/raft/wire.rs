@@ -1,0 +1,240 @@
+//! What peers exchange: one frame type for every call, the headers that say who speaks, and the small messages that
+//! belong to no record of the store.
+
+use bytes::Bytes;
+use confman_core::ids::ClusterId;
+use confman_store::types::NodeId;
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::{Request, Status};
+
+/// Version of the protocol between peers; a peer that speaks another is refused.
+pub const PROTOCOL: u32 = 1;
+
+/// Largest frame: an append of 1 MiB may carry one entry that is larger.
+pub const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
+
+const PROTOCOL_HEADER: &str = "confman-protocol";
+const CLUSTER_HEADER: &str = "confman-cluster";
+const FROM_HEADER: &str = "confman-from";
+const TO_HEADER: &str = "confman-to";
+
+/// The message of every call: a record of `confman_store::codec::wire`, or one of the messages below.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Frame {
+    /// The record.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub body: Bytes,
+}
+
+impl Frame {
+    /// A frame with this body.
+    pub fn new(body: Bytes) -> Self {
+        Self { body }
+    }
+
+    /// A frame with this message.
+    pub fn of(message: &impl prost::Message) -> Self {
+        Self::new(message.encode_to_vec().into())
+    }
+
+    /// Reads the message.
+    pub fn read<M: prost::Message + Default>(self) -> Result<M, Status> {
+        M::decode(self.body).map_err(|error| Status::invalid_argument(format!("cannot decode the message: {error}")))
+    }
+}
+
+/// What a node that bootstraps asks every other member.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct HelloRequest {
+    /// SHA-256 of the one-use token.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub token_sha256: Bytes,
+}
+
+/// Answer to [`HelloRequest`].
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct HelloResponse {
+    /// Id on the volume of the answering node.
+    #[prost(uint64, tag = "1")]
+    pub node_id: u64,
+    /// True if it has no log, no vote and no state.
+    #[prost(bool, tag = "2")]
+    pub empty: bool,
+    /// True if it was started with the same token.
+    #[prost(bool, tag = "3")]
+    pub same_token: bool,
+}
+
+/// Why a forwarded write has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum ForwardFailure {
+    /// Not said: an older or newer peer.
+    Unspecified = 0,
+    /// Not written: the asked node does not lead. Try again elsewhere.
+    NotLeader = 1,
+    /// Not written: too many writes wait already.
+    Overloaded = 2,
+    /// May or may not be written.
+    Unknown = 3,
+}
+
+/// Answer to a forwarded write.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ForwardResponse {
+    /// The answer of the state machine, as a record of the store.
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub answer: Option<Bytes>,
+    /// Set when there is no answer.
+    #[prost(enumeration = "ForwardFailure", tag = "2")]
+    pub failure: i32,
+    /// For people.
+    #[prost(string, tag = "3")]
+    pub detail: String,
+}
+
+/// Who this node is, as every call says and every answer checks.
+#[derive(Clone, Debug)]
+pub struct Speaker {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// This node.
+    pub node_id: NodeId,
+}
+
+/// The headers of calls to one peer, made once and added to each.
+#[derive(Clone, Debug)]
+pub struct CallHeaders {
+    cluster: MetadataValue<Ascii>,
+    from: MetadataValue<Ascii>,
+    to: MetadataValue<Ascii>,
+}
+
+impl CallHeaders {
+    /// Headers of calls from `speaker` to `to`; 0 when its id is what is asked for.
+    ///
+    /// # Panics
+    /// Never: a cluster id is made of letters, digits, `_` and `-`.
+    pub fn new(speaker: &Speaker, to: NodeId) -> Self {
+        Self {
+            cluster: MetadataValue::try_from(speaker.cluster_id.as_str()).expect("cluster ids are ASCII"),
+            from: MetadataValue::from(speaker.node_id),
+            to: MetadataValue::from(to),
+        }
+    }
+}
+
+impl tonic::service::Interceptor for CallHeaders {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let metadata = request.metadata_mut();
+        metadata.insert(PROTOCOL_HEADER, MetadataValue::from(PROTOCOL));
+        metadata.insert(CLUSTER_HEADER, self.cluster.clone());
+        metadata.insert(FROM_HEADER, self.from.clone());
+        metadata.insert(TO_HEADER, self.to.clone());
+        Ok(request)
+    }
+}
+
+/// Refuses calls for another cluster, node or protocol before their body is looked at.
+#[derive(Clone, Debug)]
+pub struct CheckHeaders {
+    speaker: Speaker,
+    /// The bootstrap service is asked for its id, so it takes calls to no id in particular.
+    any_target: bool,
+}
+
+impl CheckHeaders {
+    /// For calls that mean exactly this node.
+    pub fn exact(speaker: Speaker) -> Self {
+        Self {
+            speaker,
+            any_target: false,
+        }
+    }
+
+    /// For the call that asks which node this is.
+    pub fn any_target(speaker: Speaker) -> Self {
+        Self {
+            speaker,
+            any_target: true,
+        }
+    }
+}
+
+impl tonic::service::Interceptor for CheckHeaders {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let metadata = request.metadata();
+        let protocol = header(metadata, PROTOCOL_HEADER)?;
+        if protocol != PROTOCOL.to_string() {
+            return Err(mismatch("protocol version", protocol, &PROTOCOL.to_string()));
+        }
+        let cluster = header(metadata, CLUSTER_HEADER)?;
+        if cluster != self.speaker.cluster_id.as_str() {
+            return Err(mismatch("cluster", cluster, self.speaker.cluster_id.as_str()));
+        }
+        let to = header(metadata, TO_HEADER)?;
+        if !self.any_target && to.parse() != Ok(self.speaker.node_id) {
+            return Err(mismatch("node id", to, &self.speaker.node_id.to_string()));
+        }
+        let from = header(metadata, FROM_HEADER)?;
+        if from.parse::<NodeId>().is_err() {
+            return Err(mismatch("sender", from, "a node id"));
+        }
+        Ok(request)
+    }
+}
+
+fn header<'a>(metadata: &'a MetadataMap, name: &'static str) -> Result<&'a str, Status> {
+    metadata
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(|| Status::failed_precondition(format!("the header {name} is missing")))
+}
+
+fn mismatch(what: &str, given: &str, expected: &str) -> Status {
+    Status::failed_precondition(format!("{what} {given:?} is not {expected:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::service::Interceptor as _;
+
+    use super::*;
+
+    fn speaker(cluster: &str, node_id: NodeId) -> Speaker {
+        Speaker {
+            cluster_id: ClusterId::parse(cluster).expect("a valid id"),
+            node_id,
+        }
+    }
+
+    fn check(headers: &CallHeaders, mut checker: CheckHeaders) -> Result<(), String> {
+        let request = headers.clone().call(Request::new(())).expect("headers can be added");
+        checker
+            .call(request)
+            .map(drop)
+            .map_err(|status| status.message().to_owned())
+    }
+
+    #[test]
+    fn a_call_to_this_node_of_this_cluster_passes() {
+        let headers = CallHeaders::new(&speaker("c1", 1), 2);
+        assert_eq!(check(&headers, CheckHeaders::exact(speaker("c1", 2))), Ok(()));
+    }
+
+    #[test]
+    fn a_call_for_another_cluster_or_node_is_refused() {
+        let headers = CallHeaders::new(&speaker("c1", 1), 2);
+        let other_cluster = check(&headers, CheckHeaders::exact(speaker("c2", 2)));
+        assert_eq!(other_cluster, Err("cluster \"c1\" is not \"c2\"".to_owned()));
+        let other_node = check(&headers, CheckHeaders::exact(speaker("c1", 3)));
+        assert_eq!(other_node, Err("node id \"2\" is not \"3\"".to_owned()));
+        assert_eq!(check(&headers, CheckHeaders::any_target(speaker("c1", 3))), Ok(()));
+    }
+
+    #[test]
+    fn a_call_without_headers_is_refused() {
+        let refused = CheckHeaders::exact(speaker("c1", 1)).call(Request::new(()));
+        assert!(refused.is_err());
+    }
+}

@@ -1,0 +1,254 @@
+//! The one read path: how fresh a read must be, and how fresh it was. Values then come from the local state.
+
+use std::time::Duration;
+
+use confman_api::limits;
+use confman_store::StateReader;
+use confman_store::types::NodeId;
+use openraft::async_runtime::WatchReceiver as _;
+use openraft::{Instant as _, ReadPolicy};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::raft::Raft;
+use crate::raft::freshness::Freshness;
+use crate::raft::network::Peers;
+use crate::raft::wire::Frame;
+
+/// How long one question for the read index may take.
+const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a read looks for a leader while there is none.
+const LEADER_POLL: Duration = Duration::from_millis(50);
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// Whatever is applied here; the answer says how old that is.
+    Stale,
+    /// Sees every write acknowledged before the read began (Raft dissertation, section 6.4: read index).
+    Linearizable,
+    /// Sees at least this log index: a client reads its own writes.
+    AtLeast(u64),
+}
+
+impl Consistency {
+    /// Parses `stale`, `linearizable` or `index=N`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "stale" => Some(Self::Stale),
+            "linearizable" => Some(Self::Linearizable),
+            _ => text.strip_prefix("index=")?.parse().ok().map(Self::AtLeast),
+        }
+    }
+}
+
+/// Why a read cannot be served as fresh as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// No leader could vouch for the read in time.
+    #[error("no leader confirmed the read within {} ms", limits::LEADER_WAIT.value)]
+    NoLeader,
+    /// The node lags.
+    #[error("index {index} was not applied here within {} ms", limits::INDEX_WAIT.value)]
+    Lagging {
+        /// The index that was waited for.
+        index: u64,
+    },
+}
+
+/// What a read saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// At least everything up to this log index.
+    pub index: u64,
+    /// Time since the state here was last known to be all that was committed; none when no leader was heard yet.
+    pub age: Option<Duration>,
+}
+
+/// The read path. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    raft: Raft,
+    state: StateReader,
+    freshness: Freshness,
+    questions: mpsc::Sender<oneshot::Sender<Option<u64>>>,
+}
+
+impl Reader {
+    /// A read path, and the task that asks the leader for read indexes until `stop`.
+    pub fn new(
+        raft: Raft,
+        state: StateReader,
+        freshness: Freshness,
+        peers: Peers,
+        stop: CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (questions, asked) = mpsc::channel(limits::REQUESTS.value);
+        let task = answer_questions(raft.clone(), peers, asked, stop);
+        let reader = Self {
+            raft,
+            state,
+            freshness,
+            questions,
+        };
+        (reader, task)
+    }
+
+    /// The local state. Call [`Self::prepare`] first.
+    pub fn state(&self) -> &StateReader {
+        &self.state
+    }
+
+    /// Waits until the local state is as fresh as asked; what is read from it afterwards is.
+    pub async fn prepare(&self, consistency: Consistency) -> Result<Seen, ReadError> {
+        match consistency {
+            Consistency::Stale => Ok(self.seen()),
+            Consistency::AtLeast(index) => {
+                self.applied(index).await?;
+                Ok(self.seen())
+            }
+            Consistency::Linearizable => {
+                let index = self.read_index().await?;
+                self.applied(index).await?;
+                let age = Some(Duration::ZERO);
+                Ok(Seen { age, ..self.seen() })
+            }
+        }
+    }
+
+    fn seen(&self) -> Seen {
+        let index = self.state.applied().map_or(0, |position| position.index);
+        Seen {
+            index,
+            age: self.age(index),
+        }
+    }
+
+    fn age(&self, applied: u64) -> Option<Duration> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        if metrics.state.is_leader() {
+            metrics.last_quorum_acked.map(|acked| acked.elapsed())
+        } else {
+            self.freshness.age(applied)
+        }
+    }
+
+    /// An index that everything acknowledged before this call is at or below. Never reused for another read.
+    async fn read_index(&self) -> Result<u64, ReadError> {
+        let give_up = Instant::now() + Duration::from_millis(limits::LEADER_WAIT.value as u64);
+        loop {
+            let answer = if self.raft.is_leader() {
+                own_read_index(&self.raft).await
+            } else {
+                self.ask_leader().await
+            };
+            match answer {
+                Some(index) => return Ok(index),
+                None if Instant::now() >= give_up => return Err(ReadError::NoLeader),
+                None => {
+                    let mut metrics = self.raft.server_metrics();
+                    let _ = timeout(LEADER_POLL, metrics.changed()).await;
+                }
+            }
+        }
+    }
+
+    async fn ask_leader(&self) -> Option<u64> {
+        let (answer, wait) = oneshot::channel();
+        self.questions.send(answer).await.ok()?;
+        wait.await.ok()?
+    }
+
+    /// Waits until `index` is applied here.
+    async fn applied(&self, index: u64) -> Result<(), ReadError> {
+        let reached = |position: &Option<confman_core::ids::LogPosition>| {
+            position.is_some_and(|position| position.index >= index) || index == 0
+        };
+        if reached(&self.state.applied()) {
+            return Ok(());
+        }
+        let mut applied = self.state.watch_applied();
+        let limit = Duration::from_millis(limits::INDEX_WAIT.value as u64);
+        match timeout(limit, applied.wait_for(reached)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(ReadError::Lagging { index }),
+        }
+    }
+}
+
+/// The leader's own read index: openraft lets reads share rounds of heartbeats.
+async fn own_read_index(raft: &Raft) -> Option<u64> {
+    let linearizer = timeout(READ_INDEX_TIMEOUT, raft.get_read_linearizer(ReadPolicy::ReadIndex));
+    let linearizer = linearizer.await.ok()?.ok()?;
+    Some(linearizer.read_log_id().index())
+}
+
+/// Asks the leader once for everybody who waits; whoever comes while the question is out waits for the next one, since
+/// an index from before their read began would not cover writes acknowledged in between.
+async fn answer_questions(
+    raft: Raft,
+    peers: Peers,
+    mut asked: mpsc::Receiver<oneshot::Sender<Option<u64>>>,
+    stop: CancellationToken,
+) {
+    let mut waiting = Vec::new();
+    loop {
+        let count = tokio::select! {
+            count = asked.recv_many(&mut waiting, limits::REQUESTS.value) => count,
+            () = stop.cancelled() => return,
+        };
+        if count == 0 {
+            return;
+        }
+        let index = leaders_read_index(&raft, &peers).await;
+        for answer in waiting.drain(..) {
+            // Whoever is gone needs no answer.
+            let _ = answer.send(index);
+        }
+    }
+}
+
+async fn leaders_read_index(raft: &Raft, peers: &Peers) -> Option<u64> {
+    let (id, member) = leader(raft)?;
+    if id == peers.speaker().node_id {
+        return own_read_index(raft).await;
+    }
+    let mut clients = peers.member(id, &member)?;
+    let answer = timeout(READ_INDEX_TIMEOUT, clients.control.read_index(Frame::default()));
+    let frame = answer.await.ok()?.ok()?.into_inner();
+    let log_id = confman_store::codec::wire::decode_log_id(frame.body).ok()?;
+    Some(log_id.index)
+}
+
+fn leader(raft: &Raft) -> Option<(NodeId, confman_store::Member)> {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    let id = metrics.current_leader?;
+    let member = metrics.membership_config.membership().get_node(&id)?.clone();
+    Some((id, member))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consistency_is_one_of_three_forms() {
+        assert_eq!(Consistency::parse("stale"), Some(Consistency::Stale));
+        assert_eq!(Consistency::parse("linearizable"), Some(Consistency::Linearizable));
+        assert_eq!(Consistency::parse("index=42"), Some(Consistency::AtLeast(42)));
+        for bad in [
+            "",
+            "STALE",
+            "index=",
+            "index=-1",
+            "index=1x",
+            "42",
+            "index=99999999999999999999",
+        ] {
+            assert_eq!(Consistency::parse(bad), None, "{bad:?}");
+        }
+    }
+}
