@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use crate::crash_point;
+
 /// Makes the entries of folder `dir` durable.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
@@ -30,6 +32,7 @@ pub(crate) fn replace_file(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<(
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
+    crash_point::reach("file-before-rename");
     fs::rename(&aside, dir.join(name))?;
     sync_dir(dir)
 }

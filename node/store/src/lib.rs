@@ -13,9 +13,15 @@ pub mod keys;
 mod log_store;
 mod open;
 mod options;
+#[cfg(test)]
+#[path = "../tests/store/samples.rs"]
+#[expect(dead_code, reason = "the integration tests use the rest of them")]
+mod samples;
 pub mod snapshot;
 mod state_machine;
 mod stats;
+#[cfg(test)]
+mod test_store;
 pub mod types;
 mod view;
 

@@ -6,6 +6,8 @@
 mod build;
 mod install;
 mod receive;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -17,6 +17,8 @@ use parking_lot::Mutex;
 use rocksdb::Cache;
 use tokio::sync::watch;
 
+#[cfg(test)]
+pub(crate) use self::generation::LARGE_VALUE_BYTES;
 pub(crate) use self::generation::{Generation, decode_row};
 pub use self::generation::{GenerationError, ReadError};
 use self::overlay::Overlay;

@@ -2,6 +2,8 @@
 
 mod listing;
 pub(crate) mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

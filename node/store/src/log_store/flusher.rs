@@ -20,7 +20,7 @@ use super::tail::Tail;
 use crate::fault::{FaultHandle, StorageFault};
 use crate::stats::Counters;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
-use crate::{codec, keys};
+use crate::{codec, crash_point, keys};
 
 /// One thing to write.
 pub(super) enum Write {
@@ -219,12 +219,14 @@ impl Flusher {
         self.fault.check()?;
         let mut options = WriteOptions::default();
         options.set_sync(group.sync);
+        crash_point::reach("log-before-write");
         let written = match (group.batch.is_empty(), group.sync) {
             (false, _) => self.database.write_opt(std::mem::take(&mut group.batch), &options),
             (true, true) => self.database.flush_wal(true),
             (true, false) => Ok(()),
         };
         written.map_err(|error| self.fault.raise("write the log", &error))?;
+        crash_point::reach("log-after-write");
         if let Some(purged) = group.purged {
             self.remove_files(purged);
         }
@@ -271,6 +273,7 @@ impl Flusher {
     }
 
     fn write_floor(&mut self, floor: Floor) -> Result<(), StorageFault> {
+        crash_point::reach("log-before-floor");
         self.floor
             .write(floor)
             .map_err(|error| self.fault.raise("write the durability floor", &error))

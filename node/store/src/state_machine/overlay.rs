@@ -14,11 +14,12 @@ use rocksdb::WriteBatch;
 use super::Published;
 use super::generation::{LARGE_VALUE_BYTES, ReadError, decode_row};
 use crate::codec::{self, AppliedRow, ClaimedPath, LiveRow, NonceUse, Record};
+use crate::crash_point;
 use crate::keys::{self, Family};
 use crate::view::rows::{NamespaceMap, Rows, View, below};
 
 /// The state as published, with the changes of this chunk on top.
-pub(super) struct Overlay {
+pub(crate) struct Overlay {
     base: Arc<Published>,
     /// Rows that apply may read back; none is a deleted one.
     rows: BTreeMap<(Family, Vec<u8>), Option<Vec<u8>>>,
@@ -48,7 +49,7 @@ impl Rows for Overlay {
 }
 
 impl View<Overlay> {
-    pub(super) fn over(base: Arc<Published>) -> Self {
+    pub(crate) fn over(base: Arc<Published>) -> Self {
         Self(Overlay {
             base,
             rows: BTreeMap::new(),
@@ -63,7 +64,7 @@ impl View<Overlay> {
     }
 
     /// Takes up the changes of one entry.
-    pub(super) fn write(&mut self, changes: Vec<Change>) -> Result<(), ReadError> {
+    pub(crate) fn write(&mut self, changes: Vec<Change>) -> Result<(), ReadError> {
         changes.into_iter().try_for_each(|change| self.write_one(change))
     }
 
@@ -204,7 +205,7 @@ impl View<Overlay> {
     }
 
     /// Writes everything in one batch together with how far the state then is; the state to publish.
-    pub(super) fn commit(mut self, applied: AppliedRow) -> Result<Published, rocksdb::Error> {
+    pub(crate) fn commit(mut self, applied: AppliedRow) -> Result<Published, rocksdb::Error> {
         self.put_only(Family::State, keys::APPLIED, &codec::encode(&applied));
         let Overlay {
             base,
@@ -212,7 +213,9 @@ impl View<Overlay> {
             batch,
             ..
         } = self.0;
+        crash_point::reach("apply-before-write");
         base.generation.write(batch)?;
+        crash_point::reach("apply-after-write");
         let namespaces = if namespaces.is_empty() {
             Arc::clone(&base.namespaces)
         } else {

@@ -1,0 +1,325 @@
+//! Listings, indexes and single reads over a state that was written without the rules.
+
+use std::ops::Bound;
+
+use confman_core::entry::ConfigEntry;
+use confman_core::publish_request::RequestState;
+use confman_core::state::{Change, StateView as _};
+use tempfile::TempDir;
+
+use super::{AuditPosition, AuditRange, Order};
+use crate::Store;
+use crate::samples::{audit_event, key, namespace, path, request, request_id, stamp_key, version};
+use crate::state_machine::LARGE_VALUE_BYTES;
+use crate::test_store::{open, write};
+
+fn store() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    (folder, store)
+}
+
+fn publish(at: &str, name: &str, number: u64, value: &str) -> [Change; 2] {
+    let entry = ConfigEntry {
+        namespace: path(at),
+        key: key(name),
+        live: Some(number),
+        last_version: number,
+    };
+    [
+        Change::PutEntry(entry),
+        Change::PutVersion(Box::new(version(at, name, number, value))),
+    ]
+}
+
+fn delete(at: &str, name: &str, number: u64) -> Change {
+    Change::PutEntry(ConfigEntry {
+        namespace: path(at),
+        key: key(name),
+        live: None,
+        last_version: number,
+    })
+}
+
+fn audit(at: &str, index: u64, seq: u32) -> Change {
+    Change::AppendAudit(Box::new(audit_event(at, index, seq)))
+}
+
+#[test]
+fn live_values_are_listed_by_prefix_in_pages() {
+    let (_folder, store) = store();
+    for name in ["B_ONE", "A_ONE", "A_TWO", "A_THREE"] {
+        write(&store, 1, publish("/a", name, 1, "v").to_vec());
+    }
+    for neighbour in ["/a/b", "/a-b", "/"] {
+        write(&store, 2, publish(neighbour, "A_OTHER", 1, "v").to_vec());
+    }
+    write(&store, 3, vec![delete("/a", "A_TWO", 1)]);
+    let names = |prefix: &str, after: Option<&str>, limit| {
+        let after = after.map(key);
+        let page = store.reader.read(|view| {
+            view.live_versions(&path("/a"), prefix, after.as_ref(), limit)
+                .expect("a page")
+        });
+        let names: Vec<String> = page.items.iter().map(|version| version.key.to_string()).collect();
+        (names, page.next.map(|key| key.to_string()))
+    };
+    assert_eq!(names("", None, 9).0, ["A_ONE", "A_THREE", "B_ONE"]);
+    assert_eq!(
+        names("A_", None, 9),
+        (vec!["A_ONE".to_owned(), "A_THREE".to_owned()], None)
+    );
+    let (first, next) = names("", None, 2);
+    assert_eq!(first, ["A_ONE", "A_THREE"]);
+    assert_eq!(names("", next.as_deref(), 2), (vec!["B_ONE".to_owned()], None));
+}
+
+#[test]
+fn live_value_is_the_last_published_however_large() {
+    let (_folder, store) = store();
+    let large = "x".repeat(LARGE_VALUE_BYTES);
+    for (number, value) in [(1, "small"), (2, large.as_str()), (3, "small again")] {
+        write(&store, number, publish("/a", "K", number, value).to_vec());
+        let live = store
+            .reader
+            .live(&path("/a"), &key("K"))
+            .expect("a read")
+            .expect("a version");
+        assert_eq!(live, version("/a", "K", number, value));
+        let listed = store
+            .reader
+            .read(|view| view.live_versions(&path("/a"), "", None, 9).expect("a page"));
+        assert_eq!(listed.items, [live]);
+    }
+    write(&store, 4, vec![delete("/a", "K", 3)]);
+    assert_eq!(store.reader.live(&path("/a"), &key("K")).expect("a read"), None);
+}
+
+#[test]
+fn version_before_its_entry_is_as_good_as_after() {
+    let (_folder, store) = store();
+    let mut changes = publish("/a", "K", 1, "v").to_vec();
+    changes.reverse();
+    write(&store, 1, changes);
+    let live = store.reader.live(&path("/a"), &key("K")).expect("a read");
+    assert_eq!(live.map(|version| version.number), Some(1));
+}
+
+#[test]
+fn versions_are_listed_newest_first() {
+    let (_folder, store) = store();
+    for number in 1..=300 {
+        write(&store, number, publish("/a", "K", number, "v").to_vec());
+    }
+    write(&store, 301, publish("/a", "KK", 1, "v").to_vec());
+    let numbers = |before, limit| {
+        let page = store
+            .reader
+            .read(|view| view.versions(&path("/a"), &key("K"), before, limit).expect("a page"));
+        let numbers: Vec<u64> = page.items.iter().map(|version| version.number).collect();
+        (numbers, page.next)
+    };
+    assert_eq!(numbers(None, 2), (vec![300, 299], Some(299)));
+    assert_eq!(numbers(Some(3), 9), (vec![2, 1], None));
+}
+
+#[test]
+fn request_is_listed_under_its_state_of_now_only() {
+    let (_folder, store) = store();
+    for (state, index) in [(RequestState::PendingReview, 1), (RequestState::Published, 2)] {
+        write(
+            &store,
+            index,
+            vec![Change::PutRequest(Box::new(request("r1", state, 1)))],
+        );
+    }
+    let pending = request("r2", RequestState::PendingReview, 3);
+    write(&store, 3, vec![Change::PutRequest(Box::new(pending))]);
+    let listed = |state| {
+        let page = store
+            .reader
+            .read(|view| view.requests_by_state(state, None, 9).expect("a page"));
+        let ids: Vec<String> = page.items.iter().map(|request| request.id.to_string()).collect();
+        ids
+    };
+    assert_eq!(listed(RequestState::PendingReview), ["r2"]);
+    assert_eq!(listed(RequestState::Published), ["r1"]);
+    assert_eq!(store.reader.request(&request_id("r3")).expect("a read"), None);
+}
+
+#[test]
+fn requests_of_a_namespace_are_listed_newest_first() {
+    let (_folder, store) = store();
+    for (id, submitted) in [("r3", 1), ("r1", 2), ("r2", 300)] {
+        let open = request(id, RequestState::PendingReview, submitted);
+        write(&store, submitted, vec![Change::PutRequest(Box::new(open.clone()))]);
+        let published = request(id, RequestState::Published, submitted);
+        write(&store, submitted, vec![Change::PutRequest(Box::new(published))]);
+    }
+    let listed = |before: Option<(u64, _)>| {
+        let at = path("/teams/payments");
+        let page = store
+            .reader
+            .read(|view| view.requests_of_namespace(&at, before.as_ref(), 2).expect("a page"));
+        let ids: Vec<String> = page.items.iter().map(|request| request.id.to_string()).collect();
+        (ids, page.next)
+    };
+    let (first, next) = listed(None);
+    assert_eq!(
+        (first, next.as_ref().map(|next| next.0)),
+        (vec!["r2".to_owned(), "r1".to_owned()], Some(2))
+    );
+    assert_eq!(listed(next), (vec!["r3".to_owned()], None));
+}
+
+fn all(order: Order) -> AuditRange {
+    AuditRange {
+        from: Bound::Unbounded,
+        to: Bound::Unbounded,
+        order,
+        limit: 99,
+    }
+}
+
+fn audited(store: &Store, at: &str, range: AuditRange) -> Vec<(u64, u32)> {
+    let page = store
+        .reader
+        .read(|view| view.audit_below(&path(at), range).expect("a page"));
+    page.items
+        .iter()
+        .map(|event| (event.position.index, event.seq))
+        .collect()
+}
+
+#[test]
+fn audit_of_a_namespace_is_that_of_everything_below_it_by_time() {
+    let (_folder, store) = store();
+    for (index, at) in [
+        (1, "/"),
+        (2, "/a"),
+        (3, "/a/b"),
+        (300, "/a-b"),
+        (301, "/a/b/c"),
+        (302, "/a"),
+    ] {
+        write(&store, index, vec![audit(at, index, 0), audit(at, index, 1)]);
+    }
+    let indexes = |at: &str| {
+        let mut indexes: Vec<u64> = audited(&store, at, all(Order::OldestFirst))
+            .iter()
+            .map(|at| at.0)
+            .collect();
+        indexes.dedup();
+        indexes
+    };
+    assert_eq!(indexes("/"), [1, 2, 3, 300, 301, 302]);
+    assert_eq!(indexes("/a"), [2, 3, 301, 302]);
+    assert_eq!(indexes("/a/b"), [3, 301]);
+    assert_eq!(indexes("/a-b"), [300]);
+    assert_eq!(indexes("/b"), [0_u64; 0]);
+    assert_eq!(
+        audited(&store, "/a/b", all(Order::NewestFirst)),
+        [(301, 1), (301, 0), (3, 1), (3, 0)]
+    );
+}
+
+#[test]
+fn audit_is_read_on_where_a_page_ended() {
+    let (_folder, store) = store();
+    for index in 1..=5 {
+        write(&store, index, vec![audit("/a", index, 0)]);
+    }
+    for at in ["/", "/a"] {
+        let mut seen = Vec::new();
+        let mut range = AuditRange {
+            limit: 2,
+            ..all(Order::NewestFirst)
+        };
+        loop {
+            let page = store
+                .reader
+                .read(|view| view.audit_below(&path(at), range).expect("a page"));
+            seen.extend(page.items.iter().map(|event| event.position.index));
+            match page.next {
+                Some(next) => range.to = Bound::Excluded(next),
+                None => break,
+            }
+        }
+        assert_eq!(seen, [5, 4, 3, 2, 1], "{at}");
+        let some = AuditRange {
+            from: Bound::Excluded(AuditPosition { index: 2, seq: 0 }),
+            to: Bound::Included(AuditPosition { index: 4, seq: 0 }),
+            ..all(Order::OldestFirst)
+        };
+        assert_eq!(audited(&store, at, some), [(3, 0), (4, 0)], "{at}");
+    }
+}
+
+#[test]
+fn audit_head_counts_every_event() {
+    let (_folder, store) = store();
+    write(&store, 1, vec![audit("/", 1, 0), audit("/", 1, 1)]);
+    write(&store, 2, vec![audit("/", 2, 0)]);
+    let head = store.reader.read(|view| view.audit_head().expect("a head"));
+    assert_eq!((head.count, head.hash), (3, audit_event("/", 2, 0).hash));
+}
+
+#[test]
+fn namespaces_below_are_in_path_order_and_survive_a_restart() {
+    let (folder, store) = store();
+    for at in ["/a/b", "/", "/a-b", "/a", "/a/b/c", "/b"] {
+        write(&store, 1, vec![Change::PutNamespace(Box::new(namespace(at)))]);
+    }
+    let below = |store: &Store, at: &str| {
+        let found = store
+            .reader
+            .read(|view| view.namespaces_below(&path(at)).expect("a list"));
+        let paths: Vec<String> = found.iter().map(|namespace| namespace.path.to_string()).collect();
+        paths
+    };
+    assert_eq!(below(&store, "/a"), ["/a/b", "/a/b/c"]);
+    assert_eq!(below(&store, "/"), ["/a", "/a-b", "/a/b", "/a/b/c", "/b"]);
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(below(&store, "/a"), ["/a/b", "/a/b/c"]);
+    assert_eq!(store.reader.namespace(&path("/a")).as_deref(), Some(&namespace("/a")));
+}
+
+#[test]
+fn claim_is_gone_once_deleted() {
+    let (_folder, store) = store();
+    let put = Change::PutClaim {
+        kubernetes_namespace: "team".to_owned(),
+        name: "payments".to_owned(),
+        path: path("/a"),
+    };
+    let gone = Change::DeleteClaim {
+        kubernetes_namespace: "team".to_owned(),
+        name: "payments".to_owned(),
+    };
+    let claimed = || {
+        store
+            .reader
+            .read(|view| view.claimed_path("team", "payments").expect("a read"))
+    };
+    write(&store, 1, vec![put.clone()]);
+    assert_eq!(claimed(), Some(path("/a")));
+    write(&store, 2, vec![gone.clone(), put, gone]);
+    assert_eq!(claimed(), None);
+}
+
+#[test]
+fn stamp_keys_and_nonces_are_found() {
+    let (_folder, store) = store();
+    let used = Change::PutNonce {
+        nonce: "n1".to_owned(),
+        request_id: request_id("r1"),
+    };
+    write(&store, 1, vec![Change::PutStampKey(stamp_key()), used]);
+    store.reader.read(|view| {
+        assert_eq!(view.stamp_keys().expect("a list"), [stamp_key()]);
+        assert_eq!(view.stamp_key("key-1").expect("a read"), Some(stamp_key()));
+        assert_eq!(view.nonce("n1").expect("a read"), Some(request_id("r1")));
+        assert_eq!(view.nonce("n2").expect("a read"), None);
+    });
+}

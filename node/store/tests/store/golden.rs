@@ -1,0 +1,345 @@
+//! The bytes of every record are pinned: an old disk and an old peer must stay readable.
+//!
+//! `CONFMAN_UPDATE_GOLDEN=1 cargo test -p confman-store golden` writes the files of *new* records. A changed file is a
+//! broken format: give the record a new kind, tag or cluster version instead.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use confman_core::audit::AuditHead;
+use confman_core::cluster::ClusterRecord;
+use confman_core::digest::Digest;
+use confman_core::entry::ConfigEntry;
+use confman_core::outcome::{Outcome, Rejection};
+use confman_core::principal::Principal;
+use confman_core::publish_request::RequestState;
+use confman_core::value::ConfigValue;
+use confman_store::codec::{AppliedRow, ClaimedPath, FloorRecord, Kind, LiveRow, NonceUse, Record, decode, encode};
+use confman_store::types::{
+    AppendRequest, AppendResponse, AppendResult, Entry, LogId, Membership, SnapshotMeta, StoredMembership,
+    TransferRequest, Vote, VoteRequest, VoteResponse,
+};
+use confman_store::{Answer, EncodedProposal, Identity, Member, SnapshotChunk, SnapshotFile, SnapshotManifest};
+use openraft::EntryPayload;
+use openraft::raft::StreamAppendError;
+
+use crate::fixtures::{entry, log_id};
+use crate::samples::{
+    audit_event, cluster_id, commands, key, namespace, path, position, proposal, put, request, request_id, stamp_key,
+    time, version,
+};
+
+/// Stem of the golden files of a kind.
+fn stem(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Proposal => "proposal",
+        Kind::LogEntry => "log-entry",
+        Kind::Vote => "vote",
+        Kind::LogId => "log-id",
+        Kind::Applied => "applied",
+        Kind::ClusterRecord => "cluster-record",
+        Kind::StampKey => "stamp-key",
+        Kind::NonceUse => "nonce-use",
+        Kind::ConfigNamespace => "config-namespace",
+        Kind::ClaimedPath => "claimed-path",
+        Kind::ConfigEntry => "config-entry",
+        Kind::LiveRow => "live-row",
+        Kind::Version => "version",
+        Kind::PublishRequest => "publish-request",
+        Kind::AuditEvent => "audit-event",
+        Kind::AuditHead => "audit-head",
+        Kind::SnapshotManifest => "snapshot-manifest",
+        Kind::Identity => "identity",
+        Kind::Floor => "floor",
+        Kind::AppendRequest => "append-request",
+        Kind::AppendResult => "append-result",
+        Kind::VoteRequest => "vote-request",
+        Kind::VoteResponse => "vote-response",
+        Kind::TransferRequest => "transfer-request",
+        Kind::SnapshotChunk => "snapshot-chunk",
+        Kind::Answer => "answer",
+        Kind::AppendResponse => "append-response",
+    }
+}
+
+/// Compares samples with their files, and remembers which files there are.
+#[derive(Default)]
+struct Golden {
+    seen: BTreeSet<String>,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+impl Golden {
+    fn check<R: Record + PartialEq + std::fmt::Debug>(&mut self, variant: &str, sample: &R) {
+        let stored = self.check_bytes(variant, sample);
+        let decoded: R = decode(stored.into()).expect("the golden bytes decode");
+        assert_eq!(&decoded, sample, "{variant}");
+    }
+
+    /// The stored bytes, which are those of `sample`.
+    fn check_bytes<R: Record>(&mut self, variant: &str, sample: &R) -> Vec<u8> {
+        let name = match variant {
+            "" => format!("{}.hex", stem(R::KIND)),
+            variant => format!("{}-{variant}.hex", stem(R::KIND)),
+        };
+        let file = folder().join(&name);
+        let bytes = encode(sample);
+        if !file.exists() && std::env::var_os("CONFMAN_UPDATE_GOLDEN").is_some() {
+            fs::write(&file, hex(&bytes)).expect("the golden file is written");
+        }
+        let stored = fs::read_to_string(&file)
+            .unwrap_or_else(|error| unreachable!("no golden file {name} ({error}); CONFMAN_UPDATE_GOLDEN=1 writes it"));
+        assert_eq!(hex(&bytes), stored, "{name}: the format has changed");
+        self.seen.insert(name);
+        unhex(&stored)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for line in bytes.chunks(32) {
+        for byte in line {
+            write!(text, "{byte:02x}").expect("a String grows as needed");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let pairs = digits.as_chunks::<2>().0.iter();
+    pairs
+        .map(|pair| {
+            let pair = std::str::from_utf8(pair).expect("digits are ASCII");
+            u8::from_str_radix(pair, 16).expect("two hex digits")
+        })
+        .collect()
+}
+
+fn membership() -> Membership {
+    let member = |port: u32| Member {
+        address: format!("node-{port}.confman:{port}"),
+    };
+    let configs = vec![BTreeSet::from([1, 2, 3]), BTreeSet::from([2, 3, 4])];
+    let members = [
+        (1, member(1)),
+        (2, member(2)),
+        (3, member(3)),
+        (4, member(4)),
+        (5, member(5)),
+    ];
+    Membership::new(configs, std::collections::BTreeMap::from(members)).expect("a joint membership")
+}
+
+fn snapshot_meta() -> SnapshotMeta {
+    SnapshotMeta {
+        last_log_id: Some(log_id(3, 77)),
+        last_membership: StoredMembership::new(Some(log_id(2, 5)), membership()),
+    }
+}
+
+#[test]
+fn every_record_has_its_golden_bytes() {
+    let mut golden = Golden::default();
+    check_proposals(&mut golden);
+    check_raft(&mut golden);
+    check_rows(&mut golden);
+    check_files(&mut golden);
+    check_wire(&mut golden);
+    let files = fs::read_dir(folder()).expect("the folder of golden files");
+    let files: BTreeSet<String> = files
+        .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(files, golden.seen, "files and samples differ");
+}
+
+fn check_proposals(golden: &mut Golden) {
+    for (name, command) in commands() {
+        golden.check(name, &proposal(command));
+    }
+}
+
+fn check_raft(golden: &mut Golden) {
+    golden.check("blank", &entry(3, 7, EntryPayload::Blank));
+    let encoded = EncodedProposal::encode(&proposal(put("/a", "K", "v")));
+    golden.check("normal", &entry(3, 8, EntryPayload::Normal(encoded)));
+    golden.check("membership", &entry(3, 9, EntryPayload::Membership(membership())));
+    golden.check("", &Vote::new(7, 9));
+    golden.check("committed", &Vote::new_committed(7, 9));
+    golden.check("", &log_id(3, u64::from(u32::MAX) + 9));
+    golden.check("empty", &AppliedRow::default());
+    golden.check(
+        "",
+        &AppliedRow {
+            last_applied: Some(log_id(3, 77)),
+            membership: StoredMembership::new(Some(log_id(2, 5)), membership()),
+        },
+    );
+    golden.check(
+        "",
+        &FloorRecord {
+            sequence: 4,
+            last: Some(log_id(3, 77)),
+            vote: Some(Vote::new_committed(3, 1)),
+        },
+    );
+}
+
+fn check_rows(golden: &mut Golden) {
+    golden.check(
+        "",
+        &ClusterRecord {
+            cluster_id: cluster_id(),
+            kubernetes_namespace: "confman".to_owned(),
+            name: "main".to_owned(),
+            initialised_at: time(0),
+        },
+    );
+    golden.check("", &stamp_key());
+    let request_id = request_id("request-1");
+    golden.check("", &NonceUse { request_id });
+    golden.check("", &namespace("/teams/payments"));
+    golden.check(
+        "",
+        &ClaimedPath {
+            path: path("/teams/payments"),
+        },
+    );
+    let entry = ConfigEntry {
+        namespace: path("/teams/payments"),
+        key: key("MAX_RETRIES"),
+        live: Some(5),
+        last_version: 6,
+    };
+    golden.check("", &entry);
+    golden.check("deleted", &ConfigEntry { live: None, ..entry });
+    let text = version("/teams/payments", "MAX_RETRIES", 5, "five");
+    golden.check("inline", &LiveRow::Inline(Box::new(text.clone())));
+    golden.check("stored", &LiveRow::Stored(5));
+    let values = [
+        ("number", ConfigValue::from_json_text("-1.5e3")),
+        ("boolean", ConfigValue::from_json_text("true")),
+        ("null", ConfigValue::from_json_text("null")),
+        ("json", ConfigValue::from_json_text("{\"b\":[1],\"a\":2}")),
+        ("binary", ConfigValue::from_bytes(vec![0, 255])),
+    ];
+    for (name, value) in values {
+        let value = Some(value.expect("a value"));
+        golden.check(name, &confman_core::entry::Version { value, ..text.clone() });
+    }
+    golden.check(
+        "tombstone",
+        &confman_core::entry::Version {
+            value: None,
+            digest: None,
+            request_id: None,
+            approvers: Vec::new(),
+            ..text.clone()
+        },
+    );
+    golden.check("text", &text);
+    golden.check("", &request("request-1", RequestState::Published, 20));
+    golden.check("", &audit_event("/teams/payments", 21, 1));
+    golden.check(
+        "",
+        &AuditHead {
+            count: 9,
+            hash: Digest::from_bytes([7; 32]),
+            time: time(5),
+        },
+    );
+}
+
+fn manifest() -> SnapshotManifest {
+    let file = |name: &str, length, crc32c| SnapshotFile {
+        name: name.to_owned(),
+        length,
+        crc32c,
+    };
+    SnapshotManifest {
+        meta: snapshot_meta(),
+        files: vec![file("CURRENT", 16, 0x1234_5678), file("000012.sst", 1 << 33, 0)],
+    }
+}
+
+fn check_files(golden: &mut Golden) {
+    golden.check("", &manifest());
+    golden.check(
+        "",
+        &Identity {
+            node_id: (1 << 53) - 1,
+            incarnation: 3,
+            cluster_id: Some(cluster_id()),
+        },
+    );
+}
+
+fn check_wire(golden: &mut Golden) {
+    let entries: Vec<Entry> = vec![
+        entry(3, 8, EntryPayload::Blank),
+        entry(
+            3,
+            9,
+            EntryPayload::Normal(EncodedProposal::encode(&proposal(put("/a", "K", "v")))),
+        ),
+    ];
+    let stored = golden.check_bytes(
+        "",
+        &AppendRequest {
+            vote: Vote::new_committed(3, 1),
+            prev_log_id: Some(log_id(2, 7)),
+            entries: entries.clone(),
+            leader_commit: Some(log_id(2, 6)),
+        },
+    );
+    let decoded: AppendRequest = decode(stored.into()).expect("the golden bytes decode");
+    assert_eq!((decoded.entries, decoded.prev_log_id), (entries, Some(log_id(2, 7))));
+    let matching: Option<LogId> = Some(log_id(3, 9));
+    golden.check::<AppendResult>("appended", &Ok(matching));
+    golden.check::<AppendResult>("conflict", &Err(StreamAppendError::Conflict(log_id(2, 7))));
+    golden.check::<AppendResult>("higher-vote", &Err(StreamAppendError::HigherVote(Vote::new(9, 2))));
+    golden.check("success", &AppendResponse::Success);
+    golden.check("partial", &AppendResponse::PartialSuccess(matching));
+    golden.check("conflict", &AppendResponse::Conflict);
+    golden.check("higher-vote", &AppendResponse::HigherVote(Vote::new(9, 2)));
+    let mut vote_request = VoteRequest::new(Vote::new(9, 2), matching);
+    vote_request.leadership_transfer = true;
+    golden.check("", &vote_request);
+    golden.check("", &VoteResponse::new(Vote::new(9, 2), matching, true));
+    golden.check("", &TransferRequest::new(Vote::new_committed(3, 1), 2, matching));
+    golden.check(
+        "",
+        &SnapshotChunk {
+            file: 1,
+            offset: 1 << 32,
+            bytes: bytes::Bytes::from_static(b"piece"),
+        },
+    );
+    let outcome = Outcome::EntryWritten {
+        version: 5,
+        digest: Digest::from_bytes([5; 32]),
+        position: position(20),
+    };
+    let rejection = Rejection::SelfApproval {
+        principal: Principal::user("ada"),
+    };
+    for (name, verdict) in [
+        ("accepted", Some(Ok(outcome))),
+        ("refused", Some(Err(rejection))),
+        ("membership", None),
+    ] {
+        golden.check(
+            name,
+            &Answer {
+                position: position(20),
+                verdict,
+            },
+        );
+    }
+}
