@@ -4,6 +4,8 @@ mod database;
 mod floor;
 mod flusher;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 use std::io;
