@@ -32,8 +32,9 @@ use crate::stats::Counters;
 use crate::types::{Answer, Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig, Verdict, log_position};
 use crate::view::rows::{NamespaceMap, View};
 
-/// Most entries that one batch takes: bounds how long a reader waits for the first of them.
-const CHUNK_ENTRIES: usize = 1024;
+/// Most entries that one batch takes: bounds how long the first of them waits for its answer, and how long apply holds
+/// its thread.
+const CHUNK_ENTRIES: usize = 256;
 /// Bytes after which a batch is written.
 const CHUNK_BYTES: usize = 4 << 20;
 
@@ -269,6 +270,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             }
             if !chunk.answers.is_empty() {
                 chunk.commit(&self.shared).map_err(|error| self.failed(&error))?;
+                tokio::task::yield_now().await;
             }
         }
         Ok(())

@@ -195,3 +195,59 @@ async fn every_answered_write_was_synced_by_rocksdb() {
     run(&mut store, Call::Vote(4)).await;
     assert!(store.stats.wal_syncs() > before, "vote");
 }
+
+#[tokio::test]
+async fn nothing_is_accepted_after_a_fault() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = open(folder.path());
+    run(&mut store, Call::Append(0, 3, 3)).await;
+    let first = store.fault.raise("write the log", &"no space left");
+    assert_eq!(
+        store.fault.raise("write the log", &"another"),
+        first,
+        "the first fault stays"
+    );
+    let (flushed, _done) = TypeConfig::oneshot();
+    let appended = store
+        .log
+        .append([Entry::new_blank(id(3, 4))], IOFlushed::signal(flushed))
+        .await;
+    assert!(appended.is_err());
+    assert!(store.log.save_vote(&Vote::new(9, 1)).await.is_err());
+    assert!(store.log.close().await.is_err());
+    let entries = futures::stream::iter([Ok((Entry::new_blank(log_id(0)), None))]);
+    assert!(store.state_machine.apply(entries).await.is_err());
+    assert_eq!(store.fault.wait().await, first);
+    drop(store);
+    let found = Content::of(&mut open(folder.path())).await;
+    assert_eq!(found, Content::default().after(Call::Append(0, 3, 3)));
+}
+
+#[tokio::test]
+async fn append_that_was_queued_before_a_fault_is_answered_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = open(folder.path());
+    let mut answers = Vec::new();
+    for index in 0..100 {
+        let (flushed, done) = TypeConfig::oneshot();
+        let appended = store
+            .log
+            .append([Entry::new_blank(id(3, index))], IOFlushed::signal(flushed))
+            .await;
+        if index == 50 {
+            store.fault.raise("write the log", &"no space left");
+        }
+        if appended.is_ok() {
+            answers.push(done);
+        }
+    }
+    let mut durable = 0;
+    for answer in answers {
+        if answer.await.expect("everybody is answered").is_ok() {
+            durable += 1;
+        }
+    }
+    drop(store);
+    let found = Content::of(&mut open(folder.path())).await.entries.len();
+    assert!(found >= durable, "{durable} were acknowledged, {found} are there");
+}

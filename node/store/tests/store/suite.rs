@@ -1,4 +1,4 @@
-//! openraft's storage suite on RocksDB, and once more with the store closed and opened again after every single call.
+//! openraft's storage suite on RocksDB, and once more with the store closed and opened again before every read.
 
 use std::fmt::Debug;
 use std::io;
@@ -48,7 +48,7 @@ async fn openraft_finds_no_fault_after_reopening() {
         .expect("the storage contract holds on disk alone");
 }
 
-/// A store that keeps nothing in memory from one call to the next.
+/// A store that reads nothing from memory: only what is on disk counts.
 #[derive(Clone)]
 struct Forgetful {
     folder: Arc<Path>,
@@ -71,7 +71,13 @@ impl StoreBuilder<TypeConfig, Forgetful, Forgetful, [TempDir; 2]> for Reopened {
 }
 
 impl Forgetful {
+    /// The store as it is, for a write.
     async fn lock(&self) -> MutexGuard<'_, Option<Store>> {
+        self.store.lock().await
+    }
+
+    /// The store opened anew, for a read.
+    async fn reopen(&self) -> MutexGuard<'_, Option<Store>> {
         let mut store = self.store.lock().await;
         // Dropping the old one frees the folder.
         *store = None;
@@ -89,18 +95,18 @@ impl RaftLogReader<TypeConfig> for Forgetful {
         &mut self,
         range: RB,
     ) -> io::Result<Vec<Entry>> {
-        opened(&mut self.lock().await).log.try_get_log_entries(range).await
+        opened(&mut self.reopen().await).log.try_get_log_entries(range).await
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
-        opened(&mut self.lock().await)
+        opened(&mut self.reopen().await)
             .log
             .limited_get_log_entries(start, end)
             .await
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
-        opened(&mut self.lock().await).log.read_vote().await
+        opened(&mut self.reopen().await).log.read_vote().await
     }
 }
 
@@ -108,7 +114,7 @@ impl RaftLogStorage<TypeConfig> for Forgetful {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
-        opened(&mut self.lock().await).log.get_log_state().await
+        opened(&mut self.reopen().await).log.get_log_state().await
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -124,7 +130,7 @@ impl RaftLogStorage<TypeConfig> for Forgetful {
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
-        opened(&mut self.lock().await).log.read_committed().await
+        opened(&mut self.reopen().await).log.read_committed().await
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> io::Result<()>
@@ -153,7 +159,7 @@ impl RaftStateMachine<TypeConfig> for Forgetful {
     type SnapshotBuilder = Self;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
-        opened(&mut self.lock().await).state_machine.applied_state().await
+        opened(&mut self.reopen().await).state_machine.applied_state().await
     }
 
     async fn apply<S>(&mut self, entries: S) -> io::Result<()>
@@ -175,7 +181,7 @@ impl RaftStateMachine<TypeConfig> for Forgetful {
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
-        opened(&mut self.lock().await)
+        opened(&mut self.reopen().await)
             .state_machine
             .get_current_snapshot()
             .await
