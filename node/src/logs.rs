@@ -5,8 +5,8 @@ use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 const VARIABLE: &str = "CONFMAN_LOG";
-/// openraft is talkative at `info`: it prints every vote and membership.
-const DEFAULT: &str = "info,openraft=warn";
+/// openraft warns of every single heartbeat that a dead peer misses; the network layer logs the change instead.
+const DEFAULT: &str = "info,openraft=error";
 
 /// Begins to log. People at a terminal get lines, machines get JSON.
 pub fn init() {

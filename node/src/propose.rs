@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::metrics::{Metrics, ProposalResult};
-use crate::raft::network::Peers;
+use crate::raft::peers::Peers;
 use crate::raft::{Raft, forward};
 
 /// How often a write looks for a leader while there is none; a change of leadership is seen at once.

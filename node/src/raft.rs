@@ -1,11 +1,13 @@
 //! Raft between nodes: settings, network, server, bootstrap, snapshots, handover.
 
 pub mod bootstrap;
+pub mod call_error;
 pub mod channel;
 pub mod forward;
 pub mod freshness;
 pub mod handover;
 pub mod network;
+pub mod peers;
 pub mod server;
 pub mod snapshots;
 pub mod status;

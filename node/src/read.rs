@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::raft::Raft;
 use crate::raft::freshness::Freshness;
-use crate::raft::network::Peers;
+use crate::raft::peers::Peers;
 use crate::raft::wire::Frame;
 
 /// How long one question for the read index may take.

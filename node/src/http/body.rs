@@ -42,7 +42,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let problem = invalid(error.inner().to_string());
-        if path == "." {
+        if matches!(path.as_str(), "." | "?") {
             problem.field("body")
         } else {
             problem.field(path)

@@ -20,7 +20,7 @@ use crate::propose::Proposer;
 use crate::raft::bootstrap::{Bootstrap, BootstrapOptions, BootstrapParts};
 use crate::raft::channel::Connector;
 use crate::raft::freshness::Freshness;
-use crate::raft::network::Peers;
+use crate::raft::peers::Peers;
 use crate::raft::server::PeerService;
 use crate::raft::service::bootstrap_server::BootstrapServer;
 use crate::raft::service::peer_server::PeerServer;

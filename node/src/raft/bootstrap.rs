@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use tonic::{Request, Response, Status};
 
 use super::Raft;
-use super::network::Peers;
+use super::peers::Peers;
 use super::service::bootstrap_client::BootstrapClient;
 use super::wire::{CallHeaders, Frame, HelloRequest, HelloResponse};
 use crate::propose::{Answered, ProposeError, Proposer};

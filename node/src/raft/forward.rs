@@ -8,9 +8,10 @@ use confman_core::proposal::Proposal;
 use confman_store::codec::wire;
 use confman_store::types::NodeId;
 use confman_store::{EncodedProposal, Member};
-use tonic::{Code, Status};
+use tonic::Status;
 
-use super::network::{Peers, was_not_sent};
+use super::call_error::CallError;
+use super::peers::Peers;
 use super::wire::{ForwardFailure, ForwardResponse, Frame};
 use crate::propose::{Attempt, Proposer};
 
@@ -26,7 +27,7 @@ pub(crate) async fn send(peers: &Peers, id: NodeId, member: &Member, proposal: &
     let limit = Duration::from_millis(limits::WRITE_TIME.value as u64) + MARGIN;
     match tokio::time::timeout(limit, clients.forward.forward(frame)).await {
         Ok(Ok(response)) => read(response.into_inner()),
-        Ok(Err(status)) => failed(&status),
+        Ok(Err(status)) => failed(&status.into()),
         Err(_) => Attempt::Unknown(format!("the leader did not answer within {} ms", limit.as_millis())),
     }
 }
@@ -71,11 +72,10 @@ fn read(frame: Frame) -> Attempt {
     }
 }
 
-fn failed(status: &Status) -> Attempt {
-    // Headers are checked before the body is read: what was refused there was not written.
-    if was_not_sent(status) || status.code() == Code::FailedPrecondition {
+fn failed(error: &CallError) -> Attempt {
+    if error.had_no_effect() {
         Attempt::NotLeader
     } else {
-        Attempt::Unknown(format!("{:?}: {}", status.code(), status.message()))
+        Attempt::Unknown(error.to_string())
     }
 }

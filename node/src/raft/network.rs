@@ -1,34 +1,26 @@
 //! Client side of the peers' service: what openraft calls to reach another member.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use confman_store::codec::CodecError;
 use confman_store::codec::wire;
 use confman_store::types::{
     AppendRequest, AppendResponse, AppendResult, NodeId, Snapshot, TransferRequest, Vote, VoteRequest, VoteResponse,
 };
 use confman_store::{Member, SnapshotDir, TypeConfig};
 use futures::{Stream, StreamExt as _};
+use openraft::OptionalSend;
 use openraft::base::{BoxFuture, BoxStream};
-use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::errors::{RPCError, ReplicationClosed, StreamingError};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
-use openraft::raft::{SnapshotResponse, TransferLeaderResponse};
-use openraft::{AnyError, OptionalSend};
-use parking_lot::Mutex;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use openraft::raft::{SnapshotResponse, StreamAppendError, TransferLeaderResponse};
+use tonic::{Status, Streaming};
 
-use super::channel::{Connector, PeerChannels};
-use super::service::peer_client::PeerClient;
-use super::wire::{CallHeaders, Frame, MAX_FRAME_BYTES, Speaker};
-
-/// A client for one connection to one peer.
-pub type Client = PeerClient<InterceptedService<Channel, CallHeaders>>;
+use super::call_error::CallError;
+use super::peers::{Health, MemberClients, Peers};
+use super::wire::Frame;
 
 /// A stream that owes an answer for two of these is given up.
 const IDLE_WINDOW: Duration = Duration::from_secs(3);
@@ -37,132 +29,36 @@ const SETUP_TIMEOUT: Duration = Duration::from_secs(3);
 /// Bytes of one snapshot frame.
 const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 
-/// Every connection of this node to its peers, kept as long as the node runs.
-#[derive(Clone)]
-pub struct Peers {
-    speaker: Speaker,
-    connector: Connector,
-    channels: Arc<Mutex<HashMap<(NodeId, String), PeerChannels>>>,
-}
-
-impl Peers {
-    /// No connection yet.
-    pub fn new(speaker: Speaker, connector: Connector) -> Self {
-        Self {
-            speaker,
-            connector,
-            channels: Arc::default(),
-        }
-    }
-
-    /// Who this node is.
-    pub fn speaker(&self) -> &Speaker {
-        &self.speaker
-    }
-
-    /// How connections are made.
-    pub fn connector(&self) -> &Connector {
-        &self.connector
-    }
-
-    /// Clients for forwarded writes and for control calls to `member`; none for an address that is no address.
-    pub fn member(&self, id: NodeId, member: &Member) -> Option<MemberClients> {
-        let channels = self.channels(id, member)?;
-        let headers = CallHeaders::new(&self.speaker, id);
-        Some(MemberClients {
-            forward: client(channels.forward, headers.clone()),
-            control: client(channels.control, headers),
-        })
-    }
-
-    fn channels(&self, id: NodeId, member: &Member) -> Option<PeerChannels> {
-        let mut known = self.channels.lock();
-        let key = (id, member.address.clone());
-        if let Some(found) = known.get(&key) {
-            return Some(found.clone());
-        }
-        match self.connector.channels(&member.address) {
-            Ok(made) => {
-                known.insert(key, made.clone());
-                Some(made)
-            }
-            Err(error) => {
-                tracing::error!(node = id, address = member.address, %error, "address of a member is not usable");
-                None
-            }
-        }
-    }
-
-    fn peer(&self, id: NodeId, member: &Member, lane: Lane) -> Peer {
-        let clients = self.channels(id, member).map(|channels| {
-            let headers = CallHeaders::new(&self.speaker, id);
-            let append = match lane {
-                Lane::Append => channels.append,
-                Lane::Control => channels.control.clone(),
-            };
-            PeerClients {
-                append: client(append, headers.clone()),
-                control: client(channels.control, headers.clone()),
-                snapshot: client(channels.snapshot, headers),
-            }
-        });
-        Peer { clients }
-    }
-}
-
-/// Which connection carries the appends of a [`Peer`].
-#[derive(Clone, Copy)]
-enum Lane {
-    Append,
-    Control,
-}
-
-/// Clients that the write and read paths use.
-#[derive(Clone)]
-pub struct MemberClients {
-    /// Forwarded writes.
-    pub forward: Client,
-    /// Read indexes.
-    pub control: Client,
-}
-
-fn client(channel: Channel, headers: CallHeaders) -> Client {
-    PeerClient::with_interceptor(channel, headers)
-        .max_decoding_message_size(MAX_FRAME_BYTES)
-        .max_encoding_message_size(MAX_FRAME_BYTES)
-}
+type RpcError = RPCError<TypeConfig>;
 
 impl RaftNetworkFactory<TypeConfig> for Peers {
     type Network = Peer;
 
     async fn new_client(&mut self, target: NodeId, node: &Member) -> Peer {
-        self.peer(target, node, Lane::Append)
+        Peer {
+            clients: self.member(target, node),
+        }
     }
 
     async fn new_heartbeat_client(&mut self, target: NodeId, node: &Member) -> Peer {
-        self.peer(target, node, Lane::Control)
+        let clients = self.member(target, node).map(|clients| MemberClients {
+            append: clients.control.clone(),
+            ..clients
+        });
+        Peer { clients }
     }
 }
 
 /// One peer as openraft sees it.
 pub struct Peer {
     /// None when the member's address is unusable.
-    clients: Option<PeerClients>,
+    clients: Option<MemberClients>,
 }
-
-struct PeerClients {
-    append: Client,
-    control: Client,
-    snapshot: Client,
-}
-
-type RpcError = RPCError<TypeConfig>;
 
 impl Peer {
-    fn clients(&mut self) -> Result<&mut PeerClients, Unreachable<TypeConfig>> {
-        self.clients
-            .as_mut()
-            .ok_or_else(|| unreachable_peer("the member's address is not usable"))
+    fn clients(&mut self) -> Result<&mut MemberClients, CallError> {
+        let unusable = || CallError::NotConnected("the member's address is not usable".to_owned());
+        self.clients.as_mut().ok_or_else(unusable)
     }
 
     /// One vote or pre-vote. Unreachable is an error: to grant for a peer that was never asked would elect an island.
@@ -182,7 +78,7 @@ impl Peer {
             }
         };
         let response = within(option.soft_ttl(), call).await?;
-        wire::decode_vote_response(response.into_inner().body).map_err(undecodable)
+        Ok(wire::decode_vote_response(response.into_inner().body).map_err(CallError::from)?)
     }
 }
 
@@ -195,10 +91,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         let mut answers = self.stream_append(single, option).await?;
         match answers.next().await {
             Some(Ok(Ok(_))) => Ok(AppendResponse::Success),
-            Some(Ok(Err(openraft::raft::StreamAppendError::Conflict(_)))) => Ok(AppendResponse::Conflict),
-            Some(Ok(Err(openraft::raft::StreamAppendError::HigherVote(vote)))) => Ok(AppendResponse::HigherVote(vote)),
+            Some(Ok(Err(StreamAppendError::Conflict(_)))) => Ok(AppendResponse::Conflict),
+            Some(Ok(Err(StreamAppendError::HigherVote(vote)))) => Ok(AppendResponse::HigherVote(vote)),
             Some(Err(error)) => Err(error),
-            None => Err(network_error("the stream ended without an answer").into()),
+            None => Err(CallError::Broken("the stream ended without an answer".to_owned()).into()),
         }
     }
 
@@ -211,15 +107,16 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         S: Stream<Item = AppendRequest> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
-            let client = &mut self.clients()?.append;
+            let MemberClients { append, health, .. } = self.clients()?;
             let owed = Arc::new(AtomicUsize::new(0));
             let counter = Arc::clone(&owed);
             let outgoing = input.map(move |request| {
                 counter.fetch_add(1, Ordering::Relaxed);
                 Frame::new(wire::encode_append_request(&request))
             });
-            let incoming = within(SETUP_TIMEOUT, client.append(outgoing)).await?.into_inner();
-            Ok(answers(incoming, owed))
+            let incoming = within(SETUP_TIMEOUT, append.append(outgoing)).await;
+            let incoming = incoming.inspect_err(|error| health.failed(error))?.into_inner();
+            Ok(answers(incoming, owed, Arc::clone(health)))
         })
     }
 
@@ -247,11 +144,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         };
         // A local read error shows itself to the receiver as a stream that ends early; ours is the better message.
         if let Ok(Err(error)) = reading.await {
-            return Err(StreamingError::Network(NetworkError::new(&error)));
+            return Err(CallError::Broken(format!("the snapshot cannot be read: {error}")).into());
         }
-        let response = answer.map_err(|status| streaming_error(&status))?;
-        let vote = wire::decode_vote(response.into_inner().body)
-            .map_err(|error| StreamingError::Network(NetworkError::new(&error)))?;
+        let response = answer.map_err(CallError::from)?;
+        let vote = wire::decode_vote(response.into_inner().body).map_err(CallError::from)?;
         Ok(SnapshotResponse::new(vote))
     }
 
@@ -268,32 +164,40 @@ impl RaftNetworkV2<TypeConfig> for Peer {
 }
 
 /// The answers in order, until the first error. While answers are owed and none comes, the stream is given up.
-fn answers<'s>(incoming: Streaming<Frame>, owed: Arc<AtomicUsize>) -> BoxStream<'s, Result<AppendResult, RpcError>> {
+fn answers<'s>(
+    incoming: Streaming<Frame>,
+    owed: Arc<AtomicUsize>,
+    health: Arc<Health>,
+) -> BoxStream<'s, Result<AppendResult, RpcError>> {
     let stream = futures::stream::unfold(Some(incoming), move |state| {
-        let owed = Arc::clone(&owed);
+        let (owed, health) = (Arc::clone(&owed), Arc::clone(&health));
         async move {
             let mut incoming = state?;
             let answer = match next_frame(&mut incoming, &owed).await? {
-                Ok(frame) => wire::decode_append_result(frame.body).map_err(undecodable),
+                Ok(frame) => wire::decode_append_result(frame.body).map_err(CallError::from),
                 Err(error) => Err(error),
             };
             owed.fetch_sub(1, Ordering::Relaxed);
+            match &answer {
+                Ok(_) => health.answered(),
+                Err(error) => health.failed(error),
+            }
             let go_on = matches!(answer, Ok(Ok(_)));
-            Some((answer, go_on.then_some(incoming)))
+            Some((answer.map_err(RpcError::from), go_on.then_some(incoming)))
         }
     });
     Box::pin(stream)
 }
 
-async fn next_frame(incoming: &mut Streaming<Frame>, owed: &AtomicUsize) -> Option<Result<Frame, RpcError>> {
+async fn next_frame(incoming: &mut Streaming<Frame>, owed: &AtomicUsize) -> Option<Result<Frame, CallError>> {
     let mut silent_windows = 0;
     loop {
         match tokio::time::timeout(IDLE_WINDOW, incoming.next()).await {
-            Ok(next) => return next.map(|frame| frame.map_err(|status| rpc_error(&status))),
+            Ok(next) => return next.map(|frame| frame.map_err(CallError::from)),
             Err(_) if owed.load(Ordering::Relaxed) == 0 => silent_windows = 0,
             // What is owed may have been sent at the end of the first window.
             Err(_) if silent_windows == 0 => silent_windows = 1,
-            Err(_) => return Some(Err(network_error("the peer does not answer appends").into())),
+            Err(_) => return Some(Err(CallError::Broken("appends are not answered".to_owned()))),
         }
     }
 }
@@ -328,53 +232,9 @@ fn snapshot_frames(
     (receiver, reading)
 }
 
-async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Status>>) -> Result<T, RpcError> {
+async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Status>>) -> Result<T, CallError> {
     match tokio::time::timeout(limit, call).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(status)) => Err(rpc_error(&status)),
-        Err(_) => Err(network_error(&format!("no answer within {} ms", limit.as_millis())).into()),
+        Ok(answer) => answer.map_err(CallError::from),
+        Err(_) => Err(CallError::Broken(format!("no answer within {} ms", limit.as_millis()))),
     }
-}
-
-/// True if the request never left this node.
-pub fn was_not_sent(status: &Status) -> bool {
-    let mut cause = std::error::Error::source(status);
-    while let Some(error) = cause {
-        if error.is::<tonic::ConnectError>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// Only what will not be better at once makes openraft back off: no connection, or a peer that is somebody else.
-fn rpc_error(status: &Status) -> RpcError {
-    if was_not_sent(status) || status.code() == Code::FailedPrecondition {
-        RPCError::Unreachable(unreachable_peer(status.message()))
-    } else {
-        RPCError::Network(network_error(&format!("{:?}: {}", status.code(), status.message())))
-    }
-}
-
-fn streaming_error(status: &Status) -> StreamingError<TypeConfig> {
-    match rpc_error(status) {
-        RPCError::Unreachable(error) => StreamingError::Unreachable(error),
-        RPCError::Network(error) => StreamingError::Network(error),
-        RPCError::Timeout(error) => StreamingError::Timeout(error),
-        RPCError::RemoteError(error) => StreamingError::Network(NetworkError::new(&error)),
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as a function of map_err")]
-fn undecodable(error: CodecError) -> RpcError {
-    RPCError::Network(NetworkError::new(&error))
-}
-
-fn network_error(text: &str) -> NetworkError<TypeConfig> {
-    NetworkError::new(&AnyError::error(text))
-}
-
-fn unreachable_peer(text: &str) -> Unreachable<TypeConfig> {
-    Unreachable::new(&AnyError::error(text))
 }

@@ -1,0 +1,96 @@
+//! `confman-node dev`: what it prints works, and nothing is left behind.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use reqwest::Method;
+
+use crate::http::{Call, get};
+use crate::process::{PROGRAM, Process};
+
+/// What `dev` tells a newcomer.
+struct Welcome {
+    url: String,
+    key: String,
+    folder: PathBuf,
+}
+
+fn read_welcome(process: &mut Process) -> Welcome {
+    let out = process.child().stdout.take().expect("standard output is a pipe");
+    let mut lines = BufReader::new(out).lines().map(|line| line.expect("text"));
+    let first = lines.next().expect("a first line");
+    let key = lines.next().expect("a second line");
+    let (head, folder) = first.split_once("; data in ").expect("the folder is named");
+    Welcome {
+        url: head.rsplit(' ').next().expect("the URL is named").to_owned(),
+        key: key.rsplit(' ').next().expect("the key is named").to_owned(),
+        folder: PathBuf::from(folder),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_mode_takes_a_value_shows_it_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = Command::new(PROGRAM);
+    command.args(["dev", "--port", "0"]).stdout(Stdio::piped());
+    let mut process = Process::start(command, &folder.path().join("log"));
+    let welcome = read_welcome(&mut process);
+
+    let url = format!("{}/api/v1/config/greeting", welcome.url);
+    let call = Call::new(Method::PUT, url.clone(), Some(&welcome.key)).body("application/json", "\"hello\"");
+    let written = call.send().await.expect("an answer");
+    assert_eq!(written.status, 200, "{}", written.text);
+    let read = get(&url, Some(&welcome.key)).await.expect("an answer");
+    assert_eq!(
+        (read.json()["value"].as_str(), read.json()["version"].as_u64()),
+        (Some("hello"), Some(1))
+    );
+    let audit = get(&format!("{}/api/v1/audit", welcome.url), Some(&welcome.key))
+        .await
+        .expect("an answer");
+    assert_eq!(audit.json()["items"][0]["action"], "config.unreviewed");
+    let ready = get(&format!("{}/health/ready?level=linearizable", welcome.url), None)
+        .await
+        .expect("an answer");
+    assert_eq!(ready.status, 200);
+
+    assert!(welcome.folder.exists());
+    let status = process.stop("-INT").await;
+    assert_eq!(status.code(), Some(0));
+    assert!(!welcome.folder.exists(), "the temporary folder is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_mode_keeps_a_folder_that_it_was_given() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    for round in 1..=2 {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["dev", "--port", "0", "--data-dir"])
+            .arg(&data)
+            .stdout(Stdio::piped());
+        let mut process = Process::start(command, &folder.path().join("log"));
+        let welcome = read_welcome(&mut process);
+        let url = format!("{}/api/v1/config/round", welcome.url);
+        let call = Call::new(Method::PUT, url, Some(&welcome.key)).body("application/json", round.to_string());
+        let written = call.send().await.expect("an answer");
+        assert_eq!(written.json()["version"].as_u64(), Some(round), "{}", written.text);
+        process.stop("-TERM").await;
+    }
+}
+
+#[test]
+fn keys_are_made_and_hashed() {
+    let made = Command::new(PROGRAM)
+        .args(["keys", "generate", "--environment", "prod"])
+        .output();
+    let made = String::from_utf8(made.expect("the program runs").stdout).expect("text");
+    let mut lines = made
+        .lines()
+        .map(|line| line.rsplit(' ').next().unwrap_or("").to_owned());
+    let (key, digest) = (lines.next().expect("a key"), lines.next().expect("a digest"));
+    assert!(key.starts_with("confman_prod_"), "{key}");
+    assert_eq!(confman_node::auth::api_keys::digest_of(&key).to_string(), digest);
+}

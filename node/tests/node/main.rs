@@ -1,0 +1,18 @@
+//! Nodes as real processes over real sockets: bootstrap, workflow, failover, catching up, trust, routes, bad input.
+
+mod bad_input;
+mod bootstrap;
+mod catch_up;
+mod certificates;
+mod cluster;
+mod dev_mode;
+mod failover;
+mod http;
+mod metrics;
+mod people;
+mod process;
+mod routes;
+mod trust;
+mod values;
+mod wait;
+mod workflow;
