@@ -254,7 +254,7 @@ async fn a_chunked_body_over_the_limit_and_a_large_header_are_refused() {
     let request = format!("GET /health HTTP/1.1\r\nhost: x\r\n{lines}connection: close\r\n\r\n");
     let (status, problem) = parse(&raw(&cluster.http_address(0), request.as_bytes()));
     assert_eq!((status, &problem["limit"]), (431, &"64 lines".into()), "{problem}");
-    for nonsense in ["\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}"] {
+    for nonsense in ["GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}"] {
         let answer = raw(&cluster.http_address(0), nonsense.as_bytes());
         assert!(answer.is_empty() || answer.contains("400"), "{nonsense:?}: {answer}");
     }

@@ -22,7 +22,7 @@ use crate::wait::eventually;
 
 pub(crate) const TOKEN: &str = "one-use-token";
 const HTTP: u16 = 8080;
-const INTERNAL: u16 = 8444;
+pub(crate) const INTERNAL: u16 = 8444;
 pub(crate) const PEER: u16 = 8445;
 const METRICS: u16 = 9090;
 
@@ -222,18 +222,19 @@ impl Cluster {
 
     /// A courier for one node.
     pub(crate) fn courier(&self, index: u8) -> CourierClient {
-        self.courier_with(Holder::Courier, &self.authority, vec![self.internal_url(index)])
+        self.courier_at(vec![self.internal_url(index)])
     }
 
     /// A courier for every node, as the operator has it.
     pub(crate) fn courier_for_all(&self) -> CourierClient {
         let endpoints = (0..self.settings.nodes).map(|index| self.internal_url(index));
-        self.courier_with(Holder::Courier, &self.authority, endpoints.collect())
+        self.courier_at(endpoints.collect())
     }
 
-    /// A client whose certificate is `holder`'s and comes from `signer`.
-    pub(crate) fn courier_with(&self, holder: Holder, signer: &Authority, endpoints: Vec<String>) -> CourierClient {
-        let identity = signer.issue(holder, &self.id, IpAddr::V4(Ipv4Addr::LOCALHOST));
+    fn courier_at(&self, endpoints: Vec<String>) -> CourierClient {
+        let identity = self
+            .authority
+            .issue(Holder::Courier, &self.id, IpAddr::V4(Ipv4Addr::LOCALHOST));
         let options = CourierOptions {
             endpoints,
             ca_pem: self.authority.certificate().into_bytes(),
@@ -294,22 +295,5 @@ impl Cluster {
             (applied >= log_index).then_some(()).ok_or(format!("applied {applied}"))
         })
         .await;
-    }
-}
-
-impl Cluster {
-    /// A client for `target` whose certificate comes from the target's CA but names this cluster.
-    pub(crate) fn courier_of(&self, holder: Holder, target: &Self, endpoints: Vec<String>) -> CourierClient {
-        let identity = target
-            .authority
-            .issue(holder, &self.id, IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let options = CourierOptions {
-            endpoints,
-            ca_pem: target.authority.certificate().into_bytes(),
-            certificate_pem: identity.certificate.into_bytes(),
-            key_pem: identity.key.into_bytes(),
-            timeout: Duration::from_secs(40),
-        };
-        CourierClient::new(&options).expect("the client can be built")
     }
 }

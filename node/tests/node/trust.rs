@@ -1,67 +1,103 @@
 //! Who may speak on which port is decided in the handshake.
 
-use confman_api::client::ClientError;
+use std::sync::Arc;
+
 use confman_node::tls::Holder;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
-use crate::certificates::Authority;
-use crate::cluster::{Cluster, PEER, Settings};
+use crate::certificates::{Authority, Identity};
+use crate::cluster::{Cluster, INTERNAL, PEER, Settings};
 
-/// True if the handshake failed: no HTTP was spoken, in either direction.
-fn was_shut_out<T>(answer: &Result<T, ClientError>) -> bool {
-    match answer {
-        Err(ClientError::Unreachable(_)) => true,
-        Ok(_) | Err(ClientError::Refused(..) | ClientError::Problem(_) | ClientError::OutcomeUnknown(_)) => false,
-    }
+/// Trusts the cluster's CA and shows `identity`, if any.
+fn client(cluster: &Cluster, identity: Option<&Identity>) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(cluster.authority.certificate().as_bytes());
+    roots.add(authority.expect("a certificate")).expect("a CA");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks TLS")
+        .with_root_certificates(roots);
+    let Some(identity) = identity else {
+        return Arc::new(builder.with_no_client_auth());
+    };
+    let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
+    Arc::new(builder.with_client_auth_cert(chain, key).expect("they belong together"))
+}
+
+/// True if the node on `port` answers anything inside of the connection. A client of TLS 1.3 learns only then whether
+/// its certificate was accepted (RFC 8446 section 4.4.2.4).
+async fn is_let_in(cluster: &Cluster, port: u16, identity: Option<&Identity>) -> bool {
+    let stream = TcpStream::connect((cluster.ip(0), port))
+        .await
+        .expect("the port is open");
+    let name = ServerName::from(cluster.ip(0));
+    let Ok(mut stream) = TlsConnector::from(client(cluster, identity))
+        .connect(name, stream)
+        .await
+    else {
+        return false;
+    };
+    let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let mut answer = [0; 16];
+    stream.write_all(request).await.is_ok() && stream.read(&mut answer).await.is_ok_and(|length| length > 0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_port_lets_only_its_own_holders_in() {
     let cluster = Cluster::running(Settings::nodes(1)).await;
-    let internal = || vec![cluster.internal_url(0)];
-    let peer = || vec![format!("https://{}:{PEER}", cluster.ip(0))];
+    let other = Cluster::prepare(Settings::nodes(1));
     let own = &cluster.authority;
-
-    let courier = cluster.courier_with(Holder::Courier, own, internal());
-    courier
-        .status()
-        .await
-        .expect("the courier is let in on the internal port");
-    let node = cluster.courier_with(Holder::Node, own, internal());
+    let node = own.issue(Holder::Node, &cluster.id, cluster.ip(0));
+    let courier = own.issue(Holder::Courier, &cluster.id, cluster.ip(0));
     assert!(
-        was_shut_out(&node.status().await),
-        "a node's certificate on the internal port"
+        is_let_in(&cluster, INTERNAL, Some(&courier)).await,
+        "the courier on the internal port"
     );
-
-    let node = cluster.courier_with(Holder::Node, own, peer());
+    assert!(is_let_in(&cluster, PEER, Some(&node)).await, "a node on the peer port");
     assert!(
-        !was_shut_out(&node.status().await),
-        "a node is let in on the peer port, though it speaks no gRPC"
+        !is_let_in(&cluster, INTERNAL, Some(&node)).await,
+        "a node on the internal port"
     );
-    let courier = cluster.courier_with(Holder::Courier, own, peer());
     assert!(
-        was_shut_out(&courier.status().await),
-        "the courier's certificate on the peer port"
+        !is_let_in(&cluster, PEER, Some(&courier)).await,
+        "the courier on the peer port"
     );
 
     let stranger = Authority::new();
-    for endpoints in [internal(), peer()] {
+    for port in [INTERNAL, PEER] {
+        assert!(!is_let_in(&cluster, port, None).await, "nobody in particular at {port}");
         for holder in [Holder::Courier, Holder::Node] {
-            let foreign = cluster.courier_with(holder, &stranger, endpoints.clone());
+            let unknown = stranger.issue(holder, &cluster.id, cluster.ip(0));
             assert!(
-                was_shut_out(&foreign.status().await),
-                "another CA: {holder:?} at {endpoints:?}"
+                !is_let_in(&cluster, port, Some(&unknown)).await,
+                "{holder:?} of another CA at {port}"
+            );
+            let foreign = own.issue(holder, &other.id, cluster.ip(0));
+            assert!(
+                !is_let_in(&cluster, port, Some(&foreign)).await,
+                "{holder:?} of another cluster at {port}"
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_certificate_names_another_cluster_does_not_start() {
+    let mut cluster = Cluster::prepare(Settings::nodes(1));
     let other = Cluster::prepare(Settings::nodes(1));
-    for endpoints in [internal(), peer()] {
-        for holder in [Holder::Courier, Holder::Node] {
-            // The right CA, a certificate that names another cluster.
-            let foreign = other.courier_of(holder, &cluster, endpoints.clone());
-            assert!(
-                was_shut_out(&foreign.status().await),
-                "another cluster: {holder:?} at {endpoints:?}"
-            );
-        }
-    }
+    let foreign = cluster.authority.issue(Holder::Node, &other.id, cluster.ip(0));
+    foreign.write(&cluster.path("tls-0"), &cluster.authority);
+    cluster.start_node(0);
+    let status = crate::wait::eventually("the node gives up", async || {
+        cluster.process(0).ended().ok_or("still running")
+    })
+    .await;
+    assert_eq!(status.code(), Some(1));
 }
