@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::console::{Console, Look};
+use crate::tidy::repository_root;
 
 /// How a command is run in a person's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,15 +108,20 @@ impl Kubectl {
         words.join(" ")
     }
 
-    fn start(&self, person: Option<&str>, arguments: &[&str]) -> anyhow::Result<Output> {
+    /// The command, to be run by the caller; relative paths start at the repository's root.
+    pub fn command(&self, person: Option<&str>, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(self.person(person)).args(arguments).stdin(Stdio::null());
+        command.args(self.person(person)).args(arguments);
+        command.stdin(Stdio::null()).current_dir(repository_root());
         if let Some(kubeconfig) = &self.kubeconfig {
             command.env("KUBECONFIG", kubeconfig);
         }
         command
-            .output()
-            .with_context(|| format!("run {}", self.program.display()))
+    }
+
+    fn start(&self, person: Option<&str>, arguments: &[&str]) -> anyhow::Result<Output> {
+        let output = self.command(person, arguments).output();
+        output.with_context(|| format!("run {}", self.program.display()))
     }
 
     fn person(&self, person: Option<&str>) -> Vec<String> {

@@ -3,7 +3,9 @@
 pub mod certificates;
 pub mod console;
 pub mod kubectl;
+pub mod kubernetes;
 pub mod load;
 pub mod nodes;
 pub mod processes;
+pub mod story;
 pub mod tidy;

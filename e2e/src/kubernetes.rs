@@ -1,0 +1,206 @@
+//! The Kubernetes that the story plays on: our own local one, kind, or the one that the kubeconfig names.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use crate::console::{Console, seconds};
+use crate::kubectl::{Identity, Kubectl};
+use crate::story;
+use crate::tidy::repository_root;
+
+/// Which Kubernetes to use; `CLUSTER` in the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Started from `e2e/kube`, on this machine, as root.
+    Local,
+    /// A kind cluster, in Docker.
+    Kind,
+    /// The current context of the kubeconfig. Nothing of the cluster itself is started or removed.
+    Current,
+}
+
+impl Origin {
+    /// `local` (default), `kind` or `current`.
+    pub fn from_environment() -> anyhow::Result<Self> {
+        match std::env::var("CLUSTER").unwrap_or_default().as_str() {
+            "" | "local" => Ok(Self::Local),
+            "kind" => Ok(Self::Kind),
+            "current" => Ok(Self::Current),
+            other => anyhow::bail!("CLUSTER is {other:?}; it must be local, kind or current"),
+        }
+    }
+}
+
+/// A Kubernetes that is up.
+#[derive(Clone, Debug)]
+pub struct Kubernetes {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Its name on this machine; two names never collide.
+    pub name: String,
+    /// How to speak to it.
+    pub kubectl: Kubectl,
+}
+
+impl Kubernetes {
+    /// Starts it where it has to be started; starting again is harmless.
+    pub fn up(console: &Console, origin: Origin, name: &str) -> anyhow::Result<Self> {
+        let started = Instant::now();
+        let kubernetes = Self::known(origin, name)?;
+        match origin {
+            Origin::Local => run(console, "e2e/kube/cluster", &["up", "--name", name, "--level", "node"])?,
+            Origin::Kind => {
+                if !kind_clusters()?.iter().any(|known| known == name) {
+                    run(console, "kind", &["create", "cluster", "--name", name])?;
+                }
+                run(console, "kind", &["export", "kubeconfig", "--name", name])?;
+            }
+            Origin::Current => {}
+        }
+        let version = kubernetes.kubectl.quiet(&["version"])?;
+        let server = version
+            .lines()
+            .find(|line| line.starts_with("Server Version"))
+            .unwrap_or_default();
+        console.done(&format!("Kubernetes answers: {server}"), started.elapsed());
+        Ok(kubernetes)
+    }
+
+    /// The same without starting anything.
+    pub fn known(origin: Origin, name: &str) -> anyhow::Result<Self> {
+        let kubectl = match origin {
+            Origin::Local => Kubectl {
+                program: cache_folder()?.join("kube/bin/kubectl"),
+                kubeconfig: Some(local_folder(name)?.join("kubeconfig")),
+                identity: Identity::Context,
+            },
+            Origin::Kind | Origin::Current => Kubectl {
+                program: PathBuf::from("kubectl"),
+                kubeconfig: None,
+                identity: Identity::Impersonation,
+            },
+        };
+        Ok(Self {
+            origin,
+            name: name.to_owned(),
+            kubectl,
+        })
+    }
+
+    /// Makes the image `reference` from a program and lets the pods use it.
+    pub fn load_image(&self, console: &Console, reference: &str, program: &Path) -> anyhow::Result<()> {
+        let archive = tempfile::Builder::new()
+            .suffix(".tar")
+            .tempfile()
+            .context("make room for an image")?;
+        let archive = archive.path().display().to_string();
+        run(
+            console,
+            "e2e/kube/image",
+            &["program", reference, &program.display().to_string(), &archive],
+        )?;
+        match self.origin {
+            Origin::Local => run(console, "e2e/kube/cluster", &["load", "--name", &self.name, &archive]),
+            Origin::Kind => run(
+                console,
+                "kind",
+                &["load", "image-archive", &archive, "--name", &self.name],
+            ),
+            Origin::Current => anyhow::bail!(
+                "images cannot be loaded into CLUSTER=current; push {reference} to a registry that its nodes can pull from"
+            ),
+        }
+    }
+
+    /// Removes it with everything that it left on this machine.
+    pub fn down(&self, console: &Console) -> anyhow::Result<()> {
+        let started = Instant::now();
+        match self.origin {
+            Origin::Local => run(console, "e2e/kube/cluster", &["down", "--name", &self.name])?,
+            Origin::Kind => run(console, "kind", &["delete", "cluster", "--name", &self.name])?,
+            Origin::Current => {
+                for namespace in [story::NAMESPACE, story::SYSTEM] {
+                    self.kubectl
+                        .run(console, None, &["delete", "namespace", namespace, "--ignore-not-found"])?;
+                }
+            }
+        }
+        console.done("removed", started.elapsed());
+        Ok(())
+    }
+
+    /// Fails when processes, mounts, links or rules of a local Kubernetes are left on this machine.
+    pub fn expect_no_leftovers(&self, console: &Console) -> anyhow::Result<()> {
+        match self.origin {
+            Origin::Local => run(console, "e2e/kube/cluster", &["leftovers", "--name", &self.name]),
+            Origin::Kind | Origin::Current => Ok(()),
+        }
+    }
+
+    /// What to type before `kubectl` means this Kubernetes.
+    pub fn how_to_connect(&self) -> Vec<String> {
+        let kubeconfig = self.kubectl.kubeconfig.as_ref();
+        let folder = self
+            .kubectl
+            .program
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let path = folder.map(|folder| format!("export PATH={}:$PATH", folder.display()));
+        path.into_iter()
+            .chain(kubeconfig.map(|file| format!("export KUBECONFIG={}", file.display())))
+            .collect()
+    }
+}
+
+/// Where builds and clusters live.
+fn cache_folder() -> anyhow::Result<PathBuf> {
+    let home = std::env::var_os("HOME").context("HOME is not set")?;
+    Ok(PathBuf::from(home).join(".cache/confman"))
+}
+
+fn local_folder(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(cache_folder()?.join("kube/clusters").join(name))
+}
+
+fn kind_clusters() -> anyhow::Result<Vec<String>> {
+    let output = Command::new("kind")
+        .args(["get", "clusters"])
+        .output()
+        .context("run kind")?;
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Runs a program of the repository or of the machine and shows its output as it comes.
+fn run(console: &Console, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    console.command(&format!("{program} {}", arguments.join(" ")));
+    let started = Instant::now();
+    let (reader, writer) = std::io::pipe().context("make a pipe")?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(repository_root())
+        .stdin(Stdio::null());
+    command
+        .stdout(writer.try_clone().context("share the pipe")?)
+        .stderr(writer);
+    let mut child = command.spawn().with_context(|| format!("run {program}"))?;
+    // The command holds the writing ends; with them the pipe would never end.
+    drop(command);
+    for line in BufReader::new(reader).lines() {
+        console.output(&line.context("read what the program prints")?);
+    }
+    let status = child.wait().with_context(|| format!("wait for {program}"))?;
+    anyhow::ensure!(
+        status.success(),
+        "{program} failed after {} with {status}",
+        seconds(started.elapsed())
+    );
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Images, operator, samples, and the wait for a cluster with a leader.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::{CLUSTER, CONFIG_NAMESPACE, NAMESPACE, PATIENCE, READER_KEY, SYSTEM, Stage};
+use crate::console::Look;
+use crate::kubectl::{is_true, text_at};
+
+/// Programs that become images, and the references under which manifests name them.
+const IMAGES: [(&str, &str); 3] = [
+    ("confman-node", "localhost/confman-node:dev"),
+    ("confman-operator", "localhost/confman-operator:dev"),
+    ("reader", "localhost/confman-reader:dev"),
+];
+
+/// Makes and loads the images.
+pub(super) fn load_images(stage: &mut Stage<'_>) -> anyhow::Result<String> {
+    for (program, reference) in IMAGES {
+        stage
+            .kubernetes
+            .load_image(stage.console, reference, &beside_this_program(program)?)?;
+    }
+    Ok(format!("{} images", IMAGES.len()))
+}
+
+/// Installs everything that comes once for each Kubernetes.
+pub(super) fn install_operator(stage: &mut Stage<'_>) -> anyhow::Result<String> {
+    let kubectl = stage.kubectl();
+    let install = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "-f",
+        "manifests/install.yaml",
+    ];
+    kubectl.run(stage.console, None, &install)?;
+    for deployment in ["deployment/confman-admission", "deployment/confman-operator"] {
+        kubectl.run(
+            stage.console,
+            None,
+            &["-n", SYSTEM, "rollout", "status", deployment, "--timeout=300s"],
+        )?;
+    }
+    Ok("admission and operator are running".to_owned())
+}
+
+/// Makes the reader's API key and applies the samples.
+pub(super) fn apply_samples(stage: &mut Stage<'_>) -> anyhow::Result<String> {
+    let kubectl = stage.kubectl();
+    kubectl.run(
+        stage.console,
+        None,
+        &["apply", "-f", "manifests/samples/namespace.yaml"],
+    )?;
+    make_api_key(stage)?;
+    kubectl.run(stage.console, None, &["apply", "-f", "manifests/samples/"])?;
+    Ok("applied: a ConfmanCluster, a ConfigNamespace, and the rights of ada and bob".to_owned())
+}
+
+/// The nodes get the digest of the key, the reader's pod gets the key; nobody else sees it.
+fn make_api_key(stage: &Stage<'_>) -> anyhow::Result<()> {
+    let kubectl = stage.kubectl();
+    if kubectl.get(NAMESPACE, "secret", READER_KEY)?.is_some() {
+        return Ok(());
+    }
+    stage.console.command("confman-node keys generate --environment demo");
+    let output = Command::new(beside_this_program("confman-node")?)
+        .args(["keys", "generate", "--environment", "demo"])
+        .output()
+        .context("run confman-node")?;
+    let printed = String::from_utf8(output.stdout).context("read what confman-node printed")?;
+    let folder = tempfile::tempdir().context("make room for the key")?;
+    let field = |name: &str| printed.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let digest = write(
+        folder.path(),
+        "digest",
+        field("file:").context("confman-node printed no digest")?,
+    )?;
+    let key = write(
+        folder.path(),
+        "key",
+        field("key:").context("confman-node printed no key")?,
+    )?;
+    for (secret, entry) in [
+        ("demo-api-keys", format!("reader={digest}")),
+        (READER_KEY, format!("api-key={key}")),
+    ] {
+        let from_file = format!("--from-file={entry}");
+        kubectl.run(
+            stage.console,
+            None,
+            &["-n", NAMESPACE, "create", "secret", "generic", secret, &from_file],
+        )?;
+    }
+    Ok(())
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<String> {
+    let path = folder.join(name);
+    std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    Ok(path.display().to_string())
+}
+
+/// Waits until the cluster is ready and the config namespace is in it.
+pub(super) fn await_cluster(stage: &mut Stage<'_>) -> anyhow::Result<String> {
+    let cluster = (NAMESPACE, "confmancluster", CLUSTER);
+    stage
+        .kubectl()
+        .wait_for(stage.console, cluster, PATIENCE, |object| Ok(is_true(object, "Ready")))?;
+    stage.leader = stage
+        .kubectl()
+        .wait_for(stage.console, cluster, PATIENCE, |object| Ok(leader(object)))?;
+    let namespace = (NAMESPACE, "confignamespace", CONFIG_NAMESPACE);
+    stage.kubectl().wait_for(stage.console, namespace, PATIENCE, |object| {
+        Ok(is_true(object, "Ready"))
+    })?;
+    for kind in ["pods,persistentvolumeclaims", "confmanclusters,confignamespaces"] {
+        stage
+            .kubectl()
+            .run(stage.console, None, &["-n", NAMESPACE, "get", kind])?;
+    }
+    Ok(format!("three pods are ready, {} leads", stage.leader))
+}
+
+/// The pod that leads, as the operator sees it.
+pub(super) fn leader(cluster: &Value) -> Look<String> {
+    match text_at(cluster, "/status/leader") {
+        "" => Look::NotYet("no leader yet".to_owned()),
+        leader => Look::Found(leader.to_owned()),
+    }
+}
+
+/// A program of the workspace: it lies beside this one, or one folder up when this one is a test.
+fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("find this program")?;
+    let candidates = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    let found = candidates.into_iter().find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built: run `make build`"))
+}
