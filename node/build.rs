@@ -9,7 +9,7 @@ const PEER_METHODS: &[(&str, &str, bool, bool)] = &[
     ("pre_vote", "PreVote", false, false),
     ("transfer_leader", "TransferLeader", false, false),
     ("snapshot", "Snapshot", true, false),
-    ("forward", "Forward", false, false),
+    ("forward", "Forward", true, true),
     ("read_index", "ReadIndex", false, false),
 ];
 

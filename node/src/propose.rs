@@ -8,15 +8,18 @@ use confman_api::limits;
 use confman_core::ids::{LogPosition, Timestamp};
 use confman_core::proposal::{Command, Proposal};
 use confman_store::types::NodeId;
-use confman_store::{Answer, EncodedProposal, Member, Verdict};
+use confman_store::{Answer, EncodedProposal, Member, TypeConfig, Verdict};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use openraft::async_runtime::WatchReceiver as _;
-use openraft::errors::{ClientWriteError, RaftError};
+use openraft::errors::{ClientWriteError, Fatal, RaftError};
+use openraft::raft::WriteResult;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::metrics::{Metrics, ProposalResult};
-use crate::raft::peers::Peers;
-use crate::raft::{Raft, forward};
+use crate::raft::Raft;
+use crate::raft::forward::Forwarder;
 
 /// How often a write looks for a leader while there is none; a change of leadership is seen at once.
 const LEADER_POLL: Duration = Duration::from_millis(50);
@@ -65,8 +68,8 @@ pub struct Proposer {
 
 struct Inner {
     raft: Raft,
-    peers: Peers,
-    places: Semaphore,
+    forwarder: Forwarder,
+    places: Arc<Semaphore>,
     metrics: Metrics,
 }
 
@@ -78,13 +81,13 @@ enum Leader {
 }
 
 impl Proposer {
-    /// A write path over `raft` and `peers`.
-    pub fn new(raft: Raft, peers: Peers, metrics: Metrics) -> Self {
-        let places = Semaphore::new(limits::WRITES.value);
+    /// A write path over `raft`, and over `forwarder` where another node leads.
+    pub fn new(raft: Raft, forwarder: Forwarder, metrics: Metrics) -> Self {
+        let places = Arc::new(Semaphore::new(limits::WRITES.value));
         Self {
             inner: Arc::new(Inner {
                 raft,
-                peers,
+                forwarder,
                 places,
                 metrics,
             }),
@@ -110,7 +113,10 @@ impl Proposer {
         loop {
             let attempt = match self.leader() {
                 Leader::Here => self.append(proposal.clone()).await,
-                Leader::There(id, member) => forward::send(&self.inner.peers, id, &member, &proposal).await,
+                Leader::There(id, member) => {
+                    let encoded = EncodedProposal::encode(&proposal);
+                    self.inner.forwarder.send(id, &member, encoded.as_bytes().clone()).await
+                }
                 Leader::Unknown => Attempt::NotLeader,
             };
             match attempt {
@@ -123,21 +129,29 @@ impl Proposer {
         }
     }
 
-    /// Writes what a follower forwarded; never forwards it again.
-    pub(crate) async fn append_forwarded(&self, proposal: Proposal) -> Attempt {
-        match self.inner.places.try_acquire() {
-            Ok(_place) => self.append(proposal).await,
-            Err(_) => Attempt::Overloaded,
+    /// Writes what a follower forwarded, in one piece; never forwards it again. One attempt a proposal, in order.
+    pub(crate) async fn append_forwarded(&self, proposals: Vec<Proposal>) -> BoxStream<'static, Attempt> {
+        let count = proposals.len();
+        let every = |attempt: Attempt| futures::stream::iter(vec![attempt; count]).boxed();
+        let wanted = u32::try_from(count).unwrap_or(u32::MAX);
+        let Ok(places) = Arc::clone(&self.inner.places).try_acquire_many_owned(wanted) else {
+            return every(Attempt::Overloaded);
+        };
+        let entries: Vec<_> = proposals.into_iter().map(stamped).collect();
+        match self.inner.raft.client_write_many(entries).await {
+            Ok(results) => results
+                .map(move |result| {
+                    // The places are taken until the last answer.
+                    let _ = &places;
+                    attempt(result)
+                })
+                .boxed(),
+            Err(fatal) => every(Attempt::Unknown(fatal.to_string())),
         }
     }
 
-    /// Stamps, encodes and appends here. Only the leader's clock counts, also for forwarded writes.
     async fn append(&self, proposal: Proposal) -> Attempt {
-        let stamped = Proposal {
-            proposed_at: now(),
-            ..proposal
-        };
-        let write = self.inner.raft.client_write(EncodedProposal::encode(&stamped));
+        let write = self.inner.raft.client_write(stamped(proposal));
         let limit = Duration::from_millis(limits::WRITE_TIME.value as u64);
         match timeout(limit, write).await {
             Ok(Ok(response)) => Attempt::Answered(response.data),
@@ -165,6 +179,23 @@ impl Proposer {
         let mut metrics = self.inner.raft.server_metrics();
         // Either way the caller looks again.
         let _ = timeout(limit, metrics.changed()).await;
+    }
+}
+
+/// Stamps and encodes. Only the leader's clock counts, also for forwarded writes.
+fn stamped(proposal: Proposal) -> EncodedProposal {
+    EncodedProposal::encode(&Proposal {
+        proposed_at: now(),
+        ..proposal
+    })
+}
+
+fn attempt(result: Result<WriteResult<TypeConfig>, Fatal<TypeConfig>>) -> Attempt {
+    match result {
+        Ok(Ok(response)) => Attempt::Answered(response.response),
+        Ok(Err(ClientWriteError::ForwardToLeader(_))) => Attempt::NotLeader,
+        Ok(Err(error)) => Attempt::Unknown(error.to_string()),
+        Err(fatal) => Attempt::Unknown(fatal.to_string()),
     }
 }
 

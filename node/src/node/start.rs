@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::propose::Proposer;
 use crate::raft::bootstrap::{Bootstrap, BootstrapOptions, BootstrapParts};
 use crate::raft::channel::Connector;
+use crate::raft::forward::Forwarder;
 use crate::raft::freshness::Freshness;
 use crate::raft::peers::Peers;
 use crate::raft::server::PeerService;
@@ -217,7 +218,8 @@ impl Parts {
     fn new(options: &NodeOptions, volume: Volume, raft: Raft, peers: Peers, addresses: Addresses) -> Self {
         let (clients, background) = (Tasks::default(), Tasks::default());
         let (metrics, freshness) = (Metrics::default(), Freshness::default());
-        let proposer = Proposer::new(raft.clone(), peers.clone(), metrics.clone());
+        let forwarder = Forwarder::new(peers.clone(), background.tracker.clone(), background.stop.clone());
+        let proposer = Proposer::new(raft.clone(), forwarder, metrics.clone());
         let stop = background.stop.clone();
         let (reader, questions) = Reader::new(
             raft.clone(),

@@ -1,81 +1,85 @@
-//! Writes on their way from a follower to the leader.
+//! Writes on their way from a follower to the leader: one stream a leader, many writes a frame, answers as they come.
 
+mod lane;
+mod serve;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use confman_api::limits;
-use confman_core::proposal::Proposal;
-use confman_store::codec::wire;
+use confman_store::Member;
 use confman_store::types::NodeId;
-use confman_store::{EncodedProposal, Member};
-use tonic::Status;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::call_error::CallError;
 use super::peers::Peers;
-use super::wire::{ForwardFailure, ForwardResponse, Frame};
-use crate::propose::{Attempt, Proposer};
+use crate::propose::Attempt;
 
-/// The leader answers within [`limits::WRITE_TIME`] itself; this is for a leader that does not answer at all.
+pub(crate) use serve::serve;
+
+/// The leader gives up a write by itself; this is for a leader that does not answer at all.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// Asks the leader `id` to write `proposal`.
-pub(crate) async fn send(peers: &Peers, id: NodeId, member: &Member, proposal: &Proposal) -> Attempt {
-    let Some(mut clients) = peers.member(id, member) else {
-        return Attempt::NotLeader;
-    };
-    let frame = Frame::new(EncodedProposal::encode(proposal).as_bytes().clone());
-    let limit = Duration::from_millis(limits::WRITE_TIME.value as u64) + MARGIN;
-    match tokio::time::timeout(limit, clients.forward.forward(frame)).await {
-        Ok(Ok(response)) => read(response.into_inner()),
-        Ok(Err(status)) => failed(&status.into()),
-        Err(_) => Attempt::Unknown(format!("the leader did not answer within {} ms", limit.as_millis())),
+/// One write that waits to be sent.
+struct Job {
+    proposal: Bytes,
+    answer: oneshot::Sender<Attempt>,
+}
+
+/// The stream to each leader there was, by its id and address.
+type Lanes = HashMap<(NodeId, String), mpsc::Sender<Job>>;
+
+/// Sends writes to whoever leads. Cheap to clone.
+#[derive(Clone)]
+pub struct Forwarder {
+    peers: Peers,
+    lanes: Arc<Mutex<Lanes>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Forwarder {
+    /// No stream yet; each is opened with the first write for its leader and runs until `stop`.
+    pub fn new(peers: Peers, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self {
+            peers,
+            lanes: Arc::default(),
+            tasks,
+            stop,
+        }
     }
-}
 
-/// Writes what a follower sent.
-pub(crate) async fn serve(proposer: &Proposer, body: Bytes) -> Result<ForwardResponse, Status> {
-    let undecodable = |error| Status::invalid_argument(format!("cannot decode the proposal: {error}"));
-    let proposal = EncodedProposal::from_bytes(body)
-        .and_then(|encoded| encoded.decode())
-        .map_err(undecodable)?;
-    let failure = |failure: ForwardFailure, detail: String| ForwardResponse {
-        answer: None,
-        failure: failure.into(),
-        detail,
-    };
-    Ok(match proposer.append_forwarded(proposal).await {
-        Attempt::Answered(answer) => ForwardResponse {
-            answer: Some(wire::encode_answer(&answer)),
-            failure: ForwardFailure::Unspecified.into(),
-            detail: String::new(),
-        },
-        Attempt::NotLeader => failure(ForwardFailure::NotLeader, String::new()),
-        Attempt::Overloaded => failure(ForwardFailure::Overloaded, String::new()),
-        Attempt::Unknown(detail) => failure(ForwardFailure::Unknown, detail),
-    })
-}
-
-fn read(frame: Frame) -> Attempt {
-    let response: ForwardResponse = match frame.read() {
-        Ok(response) => response,
-        Err(status) => return Attempt::Unknown(status.message().to_owned()),
-    };
-    let failure = response.failure();
-    match (response.answer, failure) {
-        (Some(answer), _) => match wire::decode_answer(answer) {
-            Ok(answer) => Attempt::Answered(answer),
-            Err(error) => Attempt::Unknown(error.to_string()),
-        },
-        (None, ForwardFailure::NotLeader) => Attempt::NotLeader,
-        (None, ForwardFailure::Overloaded) => Attempt::Overloaded,
-        (None, ForwardFailure::Unknown | ForwardFailure::Unspecified) => Attempt::Unknown(response.detail),
+    /// Asks the leader `id` to write the encoded `proposal`.
+    pub(crate) async fn send(&self, id: NodeId, member: &Member, proposal: Bytes) -> Attempt {
+        let Some(lane) = self.lane(id, member) else {
+            return Attempt::NotLeader;
+        };
+        let (answer, wait) = oneshot::channel();
+        if lane.send(Job { proposal, answer }).await.is_err() {
+            return Attempt::NotLeader;
+        }
+        let limit = Duration::from_millis(limits::WRITE_TIME.value as u64) + MARGIN;
+        match tokio::time::timeout(limit, wait).await {
+            Ok(Ok(attempt)) => attempt,
+            Ok(Err(_)) => Attempt::Unknown("the node is stopping".to_owned()),
+            Err(_) => Attempt::Unknown(format!("the leader did not answer within {} ms", limit.as_millis())),
+        }
     }
-}
 
-fn failed(error: &CallError) -> Attempt {
-    if error.had_no_effect() {
-        Attempt::NotLeader
-    } else {
-        Attempt::Unknown(error.to_string())
+    fn lane(&self, id: NodeId, member: &Member) -> Option<mpsc::Sender<Job>> {
+        let mut lanes = self.lanes.lock();
+        let key = (id, member.address.clone());
+        if let Some(lane) = lanes.get(&key) {
+            return Some(lane.clone());
+        }
+        let client = self.peers.member(id, member)?.forward;
+        let (jobs, queue) = mpsc::channel(limits::WRITES.value);
+        self.tasks.spawn(lane::run(client, queue, self.stop.clone()));
+        lanes.insert(key, jobs.clone());
+        Some(jobs)
     }
 }

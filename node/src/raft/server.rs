@@ -44,6 +44,7 @@ type Frames = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send>>;
 #[tonic::async_trait]
 impl Peer for PeerService {
     type AppendStream = Frames;
+    type ForwardStream = Frames;
 
     async fn append(&self, request: Request<Streaming<Frame>>) -> Result<Response<Frames>, Status> {
         let heard: Arc<Mutex<VecDeque<Heard>>> = Arc::default();
@@ -99,9 +100,9 @@ impl Peer for PeerService {
         Ok(Response::new(Frame::new(wire::encode_vote(&response.vote))))
     }
 
-    async fn forward(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
-        let response = forward::serve(&self.proposer, request.into_inner().body).await?;
-        Ok(Response::new(Frame::of(&response)))
+    async fn forward(&self, request: Request<Streaming<Frame>>) -> Result<Response<Frames>, Status> {
+        let answers = forward::serve(self.proposer.clone(), request.into_inner());
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn read_index(&self, _request: Request<Frame>) -> Result<Response<Frame>, Status> {

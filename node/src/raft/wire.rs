@@ -79,17 +79,47 @@ pub enum ForwardFailure {
     Unknown = 3,
 }
 
-/// Answer to a forwarded write.
+/// Some writes for the leader.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ForwardRequest {
+    /// The writes.
+    #[prost(message, repeated, tag = "1")]
+    pub items: Vec<ForwardItem>,
+}
+
+/// One write for the leader.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ForwardItem {
+    /// Unique in its stream.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// The proposal, as a record of the store.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub proposal: Bytes,
+}
+
+/// Answers to some forwarded writes.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ForwardResponse {
+    /// The answers.
+    #[prost(message, repeated, tag = "1")]
+    pub items: Vec<ForwardAnswer>,
+}
+
+/// Answer to one forwarded write.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ForwardAnswer {
+    /// Of which write.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
     /// The answer of the state machine, as a record of the store.
-    #[prost(bytes = "bytes", optional, tag = "1")]
+    #[prost(bytes = "bytes", optional, tag = "2")]
     pub answer: Option<Bytes>,
     /// Set when there is no answer.
-    #[prost(enumeration = "ForwardFailure", tag = "2")]
+    #[prost(enumeration = "ForwardFailure", tag = "3")]
     pub failure: i32,
     /// For people.
-    #[prost(string, tag = "3")]
+    #[prost(string, tag = "4")]
     pub detail: String,
 }
 
