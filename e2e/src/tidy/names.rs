@@ -9,8 +9,7 @@ const VAGUE: [&str; 8] = [
     "utils", "util", "helpers", "helper", "common", "manager", "misc", "stuff",
 ];
 
-const TOP: [&str; 20] = [
-    ".cargo",
+const TOP: [&str; 19] = [
     ".ci",
     ".gitignore",
     "CHANGELOG.md",
