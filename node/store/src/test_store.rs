@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use confman_core::state::Change;
 use openraft::EntryPayload;
@@ -12,11 +13,20 @@ use crate::codec::AppliedRow;
 use crate::keys::Family;
 use crate::types::{CommittedLeaderId, Entry, LogId, StoredMembership, TypeConfig};
 use crate::view::rows::View;
-use crate::{Options, Store};
+use crate::{IdentityError, OpenError, Options, Store};
 
 /// Opens the store in `folder` with the defaults.
+///
+/// A test that starts a process hands it every open file for the moment between fork and exec, locks included; so a
+/// lock that was just given back may still be held for a moment.
 pub(crate) fn open(folder: &Path) -> Store {
-    crate::open(folder, &Options::default()).expect("the folder opens")
+    for _ in 0..1000 {
+        match crate::open(folder, &Options::default()) {
+            Err(OpenError::Identity(IdentityError::Locked { .. })) => std::thread::sleep(Duration::from_millis(5)),
+            opened => return opened.expect("the folder opens"),
+        }
+    }
+    unreachable!("{} stays locked", folder.display())
 }
 
 /// Id of entry `index` written by the leader of term 3, node 1.

@@ -22,17 +22,23 @@ enum Call {
     TruncateAfter(u64),
     /// Builds a snapshot of the state as of this index first.
     Purge(u64),
+    /// Waits until everything is durable, the floor included.
+    Settle,
 }
 
-const SCRIPT: [Call; 10] = [
+const SCRIPT: [Call; 13] = [
     Call::Append(0, 3, 3),
     Call::Vote(3),
     Call::Append(4, 6, 3),
+    // From here on the floor knows of entry 6, so the truncation must lower it first.
+    Call::Settle,
     Call::TruncateAfter(4),
+    Call::Settle,
     Call::Append(5, 7, 4),
     Call::Vote(5),
     Call::Purge(3),
     Call::Append(8, 8, 5),
+    Call::Settle,
     Call::TruncateAfter(7),
     Call::Append(8, 9, 6),
 ];
@@ -68,6 +74,7 @@ impl Content {
                 self.purged = self.entries.iter().find(|entry| entry.index == upto).copied();
                 self.entries.retain(|entry| entry.index > upto);
             }
+            Call::Settle => {}
         }
         self
     }
@@ -108,12 +115,13 @@ async fn run(store: &mut Store, call: Call) {
             builder.build_snapshot().await.expect("a snapshot");
             store.log.purge(log_id(upto)).await.expect("a purge");
         }
+        Call::Settle => store.log.close().await.expect("settled"),
     }
 }
 
 fn is_answered_when_durable(call: Call) -> bool {
     match call {
-        Call::Append(..) | Call::Vote(_) => true,
+        Call::Append(..) | Call::Vote(_) | Call::Settle => true,
         Call::TruncateAfter(_) | Call::Purge(_) => false,
     }
 }
@@ -169,6 +177,18 @@ async fn crash_at_any_step_of_any_write_keeps_what_was_answered() {
         }
         assert!(crashes > 1, "{step} was reached {crashes} times");
     }
+}
+
+#[tokio::test]
+async fn committed_is_durable_with_the_next_append() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = open(folder.path());
+    run(&mut store, Call::Append(0, 3, 3)).await;
+    store.log.save_committed(Some(id(3, 2))).await.expect("queued");
+    run(&mut store, Call::Append(4, 4, 3)).await;
+    drop(store);
+    let committed = open(folder.path()).log.read_committed().await.expect("a read");
+    assert_eq!(committed, Some(id(3, 2)));
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 use std::ops::Bound;
 
 use confman_core::entry::ConfigEntry;
+use confman_core::namespace::ConfigNamespace;
 use confman_core::publish_request::RequestState;
 use confman_core::state::{Change, StateView as _};
 use tempfile::TempDir;
 
+use super::rows::View;
 use super::{AuditPosition, AuditRange, Order};
 use crate::Store;
 use crate::samples::{audit_event, key, namespace, path, request, request_id, stamp_key, version};
@@ -306,6 +308,50 @@ fn claim_is_gone_once_deleted() {
     assert_eq!(claimed(), Some(path("/a")));
     write(&store, 2, vec![gone.clone(), put, gone]);
     assert_eq!(claimed(), None);
+}
+
+#[test]
+fn later_entry_of_a_chunk_sees_what_the_earlier_ones_did() {
+    let (_folder, store) = store();
+    let put = Change::PutClaim {
+        kubernetes_namespace: "team".to_owned(),
+        name: "payments".to_owned(),
+        path: path("/a"),
+    };
+    let mut changes = publish("/a", "K", 1, "v").to_vec();
+    changes.extend([put, Change::PutNamespace(Box::new(namespace("/a/b")))]);
+    write(&store, 1, changes);
+    let mut chunk = View::over(store.stats.state.published());
+    let gone = Change::DeleteClaim {
+        kubernetes_namespace: "team".to_owned(),
+        name: "payments".to_owned(),
+    };
+    let mut changes = publish("/a", "K", 2, "w").to_vec();
+    let revised = ConfigNamespace {
+        revision: 99,
+        ..namespace("/a/b")
+    };
+    changes.extend([gone, audit("/a", 2, 0), Change::PutNamespace(Box::new(revised))]);
+    changes.push(Change::PutNamespace(Box::new(namespace("/a/c"))));
+    chunk.write(changes).expect("the state can be read");
+    assert_eq!(chunk.claimed_path("team", "payments").expect("a read"), None);
+    let entry = chunk.entry(&path("/a"), &key("K")).expect("a read");
+    assert_eq!(entry.and_then(|entry| entry.live), Some(2));
+    assert_eq!(chunk.audit_head().expect("a head").count, 1);
+    let below = chunk.namespaces_below(&path("/a")).expect("a list");
+    let below: Vec<(&str, u64)> = below
+        .iter()
+        .map(|found| (found.path.as_str(), found.revision))
+        .collect();
+    assert_eq!(below, [("/a/b", 99), ("/a/c", 12)]);
+    let before = store
+        .reader
+        .read(|view| view.entry(&path("/a"), &key("K")).expect("a read"));
+    assert_eq!(
+        before.and_then(|entry| entry.live),
+        Some(1),
+        "nothing is published before it is written"
+    );
 }
 
 #[test]

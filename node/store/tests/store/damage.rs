@@ -14,7 +14,7 @@ use openraft::type_config::TypeConfigExt as _;
 use openraft::{RaftSnapshotBuilder as _, entry::RaftEntry as _};
 use tempfile::TempDir;
 
-use crate::fixtures::{entry, log_id, open};
+use crate::fixtures::{entry, log_id, open, try_open};
 use crate::samples::{proposal, put};
 
 fn folder() -> TempDir {
@@ -55,10 +55,6 @@ fn newest_wal(folder: &Path) -> PathBuf {
     wal_files(folder).pop().expect("a WAL")
 }
 
-fn opened(folder: &Path) -> Result<Store, OpenError> {
-    confman_store::open(folder, &Options::default())
-}
-
 async fn last_index(store: &mut Store) -> Option<u64> {
     let state = store.log.get_log_state().await.expect("the log's bounds");
     state.last_log_id.map(|last| last.index)
@@ -87,7 +83,7 @@ async fn flipped_bit_in_the_middle_of_the_wal_is_refused() {
         let mut damaged = pristine.clone();
         damaged[at] ^= 0x10;
         fs::write(&wal, &damaged).expect("damaged");
-        let refused = opened(place.path()).err().expect("an error");
+        let refused = try_open(place.path()).err().expect("an error");
         assert!(matches!(refused, OpenError::Log(_)), "byte {at}: {refused:?}");
         assert!(
             told(&refused).contains("empty"),
@@ -143,7 +139,7 @@ async fn cut_wal_behind_the_floor_is_refused() {
     let length = fs::metadata(&wal).expect("the WAL").len();
     let file = OpenOptions::new().write(true).open(&wal).expect("the WAL");
     file.set_len(length / 2).expect("cut");
-    let refused = opened(place.path()).err().expect("an error");
+    let refused = try_open(place.path()).err().expect("an error");
     let OpenError::Log(OpenLogError::BehindFloor { complaint }) = &refused else {
         unreachable!("{refused:?}")
     };
@@ -158,7 +154,7 @@ async fn missing_wal_behind_the_floor_is_refused() {
     for wal in wal_files(place.path()) {
         fs::remove_file(wal).expect("removed");
     }
-    let refused = opened(place.path()).err().expect("an error");
+    let refused = try_open(place.path()).err().expect("an error");
     assert!(matches!(refused, OpenError::Log(_)), "{refused:?}");
     assert!(
         told(&refused).contains("empty"),
@@ -172,7 +168,7 @@ async fn missing_log_is_refused() {
     let place = folder();
     filled(place.path()).await;
     fs::remove_dir_all(place.path().join("log")).expect("removed");
-    let refused = opened(place.path()).err().expect("an error");
+    let refused = try_open(place.path()).err().expect("an error");
     assert!(
         matches!(refused, OpenError::Log(OpenLogError::BehindFloor { .. })),
         "{refused:?}"
@@ -180,18 +176,22 @@ async fn missing_log_is_refused() {
 }
 
 #[tokio::test]
-async fn forgotten_vote_is_refused() {
+async fn forgotten_vote_is_refused_however_soon_after_it_was_given() {
     let place = folder();
-    let mut store = open(place.path());
+    let lazy = Options {
+        floor_lag_ms: 600_000,
+        ..Options::default()
+    };
+    let mut store = confman_store::open(place.path(), &lazy).expect("the folder opens");
     store.log.save_vote(&Vote::new(1, 1)).await.expect("a vote");
-    let copy = folder();
-    copy_folder(&place.path().join("log"), copy.path());
+    let (before, after) = (folder(), folder());
+    copy_folder(&place.path().join("log"), before.path());
     store.log.save_vote(&Vote::new(2, 1)).await.expect("a vote");
-    drop(store);
-    fs::remove_dir_all(place.path().join("log")).expect("removed");
-    fs::create_dir(place.path().join("log")).expect("a folder");
-    copy_folder(copy.path(), &place.path().join("log"));
-    let refused = opened(place.path()).err().expect("an error");
+    copy_folder(place.path(), after.path());
+    fs::remove_dir_all(after.path().join("log")).expect("removed");
+    fs::create_dir(after.path().join("log")).expect("a folder");
+    copy_folder(before.path(), &after.path().join("log"));
+    let refused = try_open(after.path()).err().expect("an error");
     assert!(told(&refused).contains("vote"), "{}", told(&refused));
 }
 
@@ -211,7 +211,7 @@ async fn floor_is_written_soon_after_the_last_entry_without_a_clean_end() {
         let length = fs::metadata(&wal).expect("the WAL").len();
         let file = OpenOptions::new().write(true).open(&wal).expect("the WAL");
         file.set_len(length - 20).expect("cut");
-        if opened(copy.path()).is_err() {
+        if try_open(copy.path()).is_err() {
             return;
         }
     }
@@ -225,10 +225,10 @@ async fn damaged_floor_is_refused() {
     let floor = place.path().join("floor");
     let file = OpenOptions::new().write(true).open(&floor).expect("the floor");
     file.write_all_at(&[0xff; 8192], 0).expect("damaged");
-    let refused = opened(place.path()).err().expect("an error");
+    let refused = try_open(place.path()).err().expect("an error");
     assert!(matches!(refused, OpenError::Floor { .. }), "{refused:?}");
     fs::remove_file(&floor).expect("removed");
-    let refused = opened(place.path()).err().expect("an error");
+    let refused = try_open(place.path()).err().expect("an error");
     assert!(matches!(refused, OpenError::Floor { .. }), "{refused:?}");
 }
 
@@ -240,13 +240,13 @@ async fn damaged_or_missing_identity_is_refused() {
     let mut bytes = fs::read(&identity).expect("the identity");
     bytes[10] ^= 1;
     fs::write(&identity, &bytes).expect("damaged");
-    let refused = opened(place.path()).err().expect("an error");
+    let refused = try_open(place.path()).err().expect("an error");
     assert!(
         matches!(refused, OpenError::Identity(IdentityError::Unreadable { .. })),
         "{refused:?}"
     );
     fs::remove_file(&identity).expect("removed");
-    let refused = opened(place.path()).err().expect("an error");
+    let refused = try_open(place.path()).err().expect("an error");
     assert!(
         matches!(refused, OpenError::Identity(IdentityError::Missing { .. })),
         "{refused:?}"
@@ -280,7 +280,7 @@ async fn state_that_ends_before_the_log_begins_is_refused() {
     for part in ["state", "snapshots"] {
         fs::remove_dir_all(place.path().join(part)).expect("removed");
     }
-    let refused = opened(place.path()).err().expect("an error");
+    let refused = try_open(place.path()).err().expect("an error");
     assert!(matches!(refused, OpenError::StateBehindLog { .. }), "{refused:?}");
 }
 
@@ -288,14 +288,19 @@ async fn state_that_ends_before_the_log_begins_is_refused() {
 async fn second_process_is_kept_out_of_the_folder() {
     let place = folder();
     let store = open(place.path());
-    let refused = opened(place.path()).err().expect("an error");
+    let refused = confman_store::open(place.path(), &Options::default())
+        .err()
+        .expect("an error");
     assert!(
         matches!(refused, OpenError::Identity(IdentityError::Locked { .. })),
         "{refused:?}"
     );
     let reader = store.reader.clone();
     drop(store);
-    assert!(opened(place.path()).is_err(), "a reader still uses it");
+    assert!(
+        confman_store::open(place.path(), &Options::default()).is_err(),
+        "a reader still uses it"
+    );
     drop(reader);
     open(place.path());
 }
