@@ -28,7 +28,7 @@ pub fn run(args: DevArgs) -> anyhow::Result<()> {
     crate::logs::init();
     let temporary = tempfile::tempdir().context("no temporary folder")?;
     let folder = args.data_dir.unwrap_or_else(|| temporary.path().to_owned());
-    crate::run::runtime()?.block_on(serve(&folder, args.port))
+    crate::run::block_on(serve(&folder, args.port))
 }
 
 async fn serve(folder: &Path, port: u16) -> anyhow::Result<()> {

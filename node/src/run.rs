@@ -1,6 +1,7 @@
 //! `confman-node run`: a node until it is told to stop, or cannot go on.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +12,9 @@ use crate::node::{ApiKeySource, Node, NodeOptions};
 /// Status of a node that stopped because its storage or its Raft failed.
 const FAULT: u8 = 70;
 
+/// Longest wait for blocking work once the node has stopped or failed.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// The node could not go on; it must be looked at before it is started again.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -19,7 +23,7 @@ pub struct Fault(String);
 /// Runs a node until SIGTERM or SIGINT.
 pub fn run(args: Box<RunArgs>) -> anyhow::Result<()> {
     crate::logs::init();
-    runtime()?.block_on(async {
+    block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let node = Node::start(options(*args)).await.context("the node cannot start")?;
@@ -53,9 +57,13 @@ fn options(args: RunArgs) -> NodeOptions {
     }
 }
 
-/// The runtime of a node.
-pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+/// Runs `node` on a runtime of its own.
+pub fn block_on(node: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(node);
+    // A thread that hangs in a broken disk must not keep the process.
+    runtime.shutdown_timeout(LINGER);
+    done
 }
 
 /// Prints the error, if any, and says with the status what kind it was.

@@ -10,7 +10,7 @@ use crate::wait::eventually;
 use crate::workflow::APPS;
 
 /// Writes `key` directly and gives the log index of the write.
-async fn write(cluster: &Cluster, index: u8, key: &str, text: &str) -> u64 {
+pub(crate) async fn write(cluster: &Cluster, index: u8, key: &str, text: &str) -> u64 {
     let url = format!("http://{}/api/v1/config/apps/{key}", cluster.http_address(index));
     let call = Call::new(Method::PUT, url, Some(&cluster.reader_key));
     let written = call.body("text/plain", text).send().await.expect("an answer");
@@ -18,7 +18,8 @@ async fn write(cluster: &Cluster, index: u8, key: &str, text: &str) -> u64 {
     written.header("confman-index").parse().expect("an index")
 }
 
-async fn cluster(settings: Settings) -> Cluster {
+/// A cluster where the reader key may write directly to `/apps`.
+pub(crate) async fn cluster(settings: Settings) -> Cluster {
     let cluster = Cluster::running(settings.direct_writes()).await;
     let body = cluster
         .stamper

@@ -1,8 +1,14 @@
 //! Nodes die, stop and come back.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use reqwest::Method;
+
 use crate::cluster::{Cluster, Settings};
+use crate::http::Call;
 use crate::wait::{DEADLINE, eventually};
 use crate::workflow::{declare_apps, publish, read_value};
 
@@ -65,6 +71,7 @@ async fn a_leader_that_is_told_to_stop_hands_over_first() {
     assert_eq!(status.code(), Some(0));
     let log = std::fs::read_to_string(cluster.path(&format!("log-{leader}"))).expect("the log is there");
     assert!(log.contains("the leadership is handed over"), "{log}");
+    assert!(!log.contains("did not end in time"), "everything stops when it is told to: {log}");
     cluster.kill(leader);
     // A handover leaves no gap that a write could not wait out.
     let courier = cluster.courier(cluster.running_nodes().next().expect("two nodes run"));
@@ -145,4 +152,70 @@ async fn without_a_quorum_writes_are_refused_and_stale_reads_served() {
         .await;
     let error = refused.expect_err("nothing can be committed");
     assert!(error.is_transient(), "{error}");
+}
+
+/// Writes numbers to keys of its own until `stop`, and keeps what came of each.
+async fn write_until(stop: Arc<AtomicBool>, base: String, api_key: String, writer: usize) -> BTreeMap<String, u16> {
+    let mut answers = BTreeMap::new();
+    for number in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let key = format!("w{writer}-{number}");
+        let call = Call::new(Method::PUT, format!("{base}/{key}"), Some(&api_key)).body("text/plain", key.clone());
+        let answer = call.send().await.expect("the follower answers");
+        answers.insert(key, answer.status);
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledged_write_is_lost_when_the_leader_dies_under_load() {
+    let mut cluster = crate::catch_up::cluster(Settings::nodes(3)).await;
+    let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+    let base = format!("http://{}/api/v1/config/apps", cluster.http_address(follower));
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            tokio::spawn(write_until(
+                stop.clone(),
+                base.clone(),
+                cluster.reader_key.clone(),
+                writer,
+            ))
+        })
+        .collect();
+    // The leader dies while writes are on their way to it.
+    let index = cluster
+        .status(follower)
+        .await
+        .expect("the status is served")
+        .last_applied_index;
+    cluster.wait_applied(follower, index + 100).await;
+    cluster.kill(leader);
+    let index = cluster
+        .status(follower)
+        .await
+        .expect("the status is served")
+        .last_log_index;
+    cluster.wait_applied(follower, index + 100).await;
+    stop.store(true, Ordering::Relaxed);
+
+    let mut acknowledged = 0;
+    for writer in writers {
+        for (key, status) in writer.await.expect("the writer ends") {
+            let value = read_value(&cluster, follower, &key, "linearizable").await;
+            match status {
+                200 => assert_eq!(value, Some(format!("\"{key}\"")), "{key} was acknowledged"),
+                503 => assert_eq!(value, None, "{key} was refused"),
+                504 => assert!(
+                    value.is_none() || value == Some(format!("\"{key}\"")),
+                    "{key} is unknown"
+                ),
+                other => unreachable!("{key}: {other}"),
+            }
+            acknowledged += usize::from(status == 200);
+        }
+    }
+    assert!(acknowledged >= 200, "writes went on: {acknowledged}");
 }
