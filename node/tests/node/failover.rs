@@ -71,7 +71,10 @@ async fn a_leader_that_is_told_to_stop_hands_over_first() {
     assert_eq!(status.code(), Some(0));
     let log = std::fs::read_to_string(cluster.path(&format!("log-{leader}"))).expect("the log is there");
     assert!(log.contains("the leadership is handed over"), "{log}");
-    assert!(!log.contains("did not end in time"), "everything stops when it is told to: {log}");
+    assert!(
+        !log.contains("did not end in time"),
+        "everything stops when it is told to: {log}"
+    );
     cluster.kill(leader);
     // A handover leaves no gap that a write could not wait out.
     let courier = cluster.courier(cluster.running_nodes().next().expect("two nodes run"));
