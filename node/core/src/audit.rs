@@ -150,3 +150,128 @@ pub struct AuditHead {
     /// Time of the last.
     pub time: Timestamp,
 }
+
+impl Default for AuditHead {
+    /// Before the first event.
+    fn default() -> Self {
+        Self {
+            count: 0,
+            hash: Digest::ZERO,
+            time: Timestamp::default(),
+        }
+    }
+}
+
+impl AuditEvent {
+    /// The id of the event `seq` of the log entry `index`.
+    pub fn id_of(index: u64, seq: u32) -> String {
+        format!("evt_{index}_{seq}")
+    }
+
+    /// The hash that this event must carry: SHA-256 over the canonical JSON of the event without `hash`.
+    ///
+    /// # Panics
+    /// Never: an event serialises to a JSON object.
+    pub fn computed_hash(&self) -> Digest {
+        let mut event = serde_json::to_value(self).expect("an event serialises");
+        if let Some(members) = event.as_object_mut() {
+            members.remove("hash");
+        }
+        Digest::of_canonical(&event)
+    }
+}
+
+/// How a list of events fails to be the whole, unaltered trail.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// An event was altered, or its hash was.
+    #[error("event {id} was altered: its hash is {given}, its content has {computed}")]
+    Altered {
+        /// Id of the event.
+        id: String,
+        /// The hash it carries.
+        given: Digest,
+        /// The hash of its content.
+        computed: Digest,
+    },
+    /// An event does not follow the one before: one was dropped, inserted or moved.
+    #[error("event {id} does not follow the one before: it names {given}, the one before has {expected}")]
+    Broken {
+        /// Id of the event.
+        id: String,
+        /// The hash it names.
+        given: Digest,
+        /// The hash of the event before.
+        expected: Digest,
+    },
+    /// Position or time runs back, or the id is not the position's.
+    #[error("event {id} is out of order")]
+    OutOfOrder {
+        /// Id of the event.
+        id: String,
+    },
+    /// The last event is not the one that the cluster says is the last.
+    #[error(
+        "the trail ends after {given} events with {given_hash}, the cluster has {expected} ending with {expected_hash}"
+    )]
+    Truncated {
+        /// Number of events given.
+        given: u64,
+        /// Hash of the last one given.
+        given_hash: Digest,
+        /// Number of events in the cluster.
+        expected: u64,
+        /// Hash of its last one.
+        expected_hash: Digest,
+    },
+}
+
+/// Verifies a whole trail, oldest first, against the head that the cluster holds.
+///
+/// # Errors
+/// At the first event that was altered, dropped, inserted or moved, and when the end is missing.
+pub fn verify(events: &[AuditEvent], head: &AuditHead) -> Result<(), ChainError> {
+    let mut before: Option<&AuditEvent> = None;
+    for event in events {
+        verify_one(event, before)?;
+        before = Some(event);
+    }
+    let (given, given_hash) = (events.len() as u64, before.map_or(Digest::ZERO, |last| last.hash));
+    if (given, given_hash) == (head.count, head.hash) {
+        return Ok(());
+    }
+    Err(ChainError::Truncated {
+        given,
+        given_hash,
+        expected: head.count,
+        expected_hash: head.hash,
+    })
+}
+
+fn verify_one(event: &AuditEvent, before: Option<&AuditEvent>) -> Result<(), ChainError> {
+    let id = || event.id.clone();
+    let computed = event.computed_hash();
+    if computed != event.hash {
+        return Err(ChainError::Altered {
+            id: id(),
+            given: event.hash,
+            computed,
+        });
+    }
+    let expected = before.map_or(Digest::ZERO, |before| before.hash);
+    if event.previous_hash != expected {
+        return Err(ChainError::Broken {
+            id: id(),
+            given: event.previous_hash,
+            expected,
+        });
+    }
+    let in_order = before.is_none_or(|before| {
+        let place = |event: &AuditEvent| (event.position.index, event.seq);
+        place(before) < place(event) && before.position.term <= event.position.term && before.time <= event.time
+    });
+    if !in_order || event.id != AuditEvent::id_of(event.position.index, event.seq) {
+        return Err(ChainError::OutOfOrder { id: id() });
+    }
+    Ok(())
+}

@@ -30,3 +30,8 @@ pub struct StampKey {
     /// Stamps whose proposal time is later are refused. At most 90 days after registration.
     pub not_after: Timestamp,
 }
+
+impl StampKey {
+    /// Longest life of a key in milliseconds: 90 days.
+    pub const LONGEST_LIFE_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+}

@@ -157,13 +157,13 @@ pub fn canonical_json(value: &impl Serialize) -> String {
 /// Duplicate members, numbers a double would round, lone surrogates and nesting over
 /// [`ConfigValue::MAX_DEPTH`] are refused, never altered.
 pub fn canonical_json_text(text: &str) -> Result<String, ValueError> {
-    let raw: &RawValue = serde_json::from_str(text).map_err(malformed)?;
+    let raw: &RawValue = serde_json::from_str(text).map_err(|error| malformed(&error))?;
     let mut out = String::with_capacity(text.len());
     write_canonical(raw.get(), 0, &mut out)?;
     Ok(out)
 }
 
-fn malformed(error: serde_json::Error) -> ValueError {
+fn malformed(error: &serde_json::Error) -> ValueError {
     ValueError::Malformed(error.to_string())
 }
 
@@ -176,7 +176,7 @@ fn write_canonical(raw: &str, depth: usize, out: &mut String) -> Result<(), Valu
     match raw.as_bytes().first() {
         Some(b'{') => write_object(raw, depth, out),
         Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(malformed)?;
+            let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|error| malformed(&error))?;
             out.push('[');
             for (position, item) in items.iter().enumerate() {
                 if position > 0 {
@@ -188,7 +188,7 @@ fn write_canonical(raw: &str, depth: usize, out: &mut String) -> Result<(), Valu
             Ok(())
         }
         Some(b'"') => {
-            let text: String = serde_json::from_str(raw).map_err(malformed)?;
+            let text: String = serde_json::from_str(raw).map_err(|error| malformed(&error))?;
             write_string(&text, out);
             Ok(())
         }
@@ -203,7 +203,7 @@ fn write_canonical(raw: &str, depth: usize, out: &mut String) -> Result<(), Valu
 fn write_object(raw: &str, depth: usize, out: &mut String) -> Result<(), ValueError> {
     let members = Members
         .deserialize(&mut serde_json::Deserializer::from_str(raw))
-        .map_err(malformed)?;
+        .map_err(|error| malformed(&error))?;
     // RFC 8785 section 3.2.3: members are sorted by the UTF-16 code units of their names.
     let mut sorted: BTreeMap<Vec<u16>, (&str, &RawValue)> = BTreeMap::new();
     for (name, value) in &members {

@@ -1,13 +1,14 @@
 //! Config namespaces: settings, claims, inheritance of roles and of the workflow floor.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::access::Role;
 use crate::digest::Digest;
 use crate::ids::{NamespacePath, Timestamp};
-use crate::principal::Principal;
+use crate::principal::{Actor, Principal};
 
 /// Who holds which role here.
 pub type RoleAssignments = BTreeMap<Role, BTreeSet<Principal>>;
@@ -85,6 +86,50 @@ pub struct Governance {
     pub workflow: Option<Workflow>,
 }
 
+impl NamespaceSettings {
+    /// Longest display name in bytes.
+    pub const MAX_DISPLAY_NAME_BYTES: usize = 128;
+    /// Longest description in bytes.
+    pub const MAX_DESCRIPTION_BYTES: usize = 2048;
+}
+
+impl Governance {
+    /// Longest owner in bytes.
+    pub const MAX_OWNER_BYTES: usize = 256;
+    /// Most subjects in all role assignments together.
+    pub const MAX_SUBJECTS: usize = 256;
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.kubernetes_namespace, self.name)
+    }
+}
+
+/// The strongest role of `actor` in the first namespace of `lineage`: a namespace and its existing ancestors, nearest
+/// first, ending with `/`. Roles add up along `inherit`; `inherit: false` cuts all but the admins of `/`.
+pub fn strongest_role<'a>(lineage: impl IntoIterator<Item = &'a ConfigNamespace>, actor: &Actor) -> Option<Role> {
+    let mut strongest = None;
+    let mut is_cut = false;
+    for namespace in lineage {
+        let own = namespace.own_role(actor);
+        if !is_cut || (namespace.path.is_root() && own == Some(Role::Admin)) {
+            strongest = strongest.max(own);
+        }
+        is_cut |= !namespace.settings.governance.inherit;
+    }
+    strongest
+}
+
+/// The workflow that holds in the first namespace of `lineage`: the strictest of all, whether or not roles are inherited.
+pub fn effective_workflow<'a>(lineage: impl IntoIterator<Item = &'a ConfigNamespace>) -> Workflow {
+    lineage
+        .into_iter()
+        .filter_map(|namespace| namespace.settings.governance.workflow)
+        .reduce(Workflow::stricter)
+        .unwrap_or(Workflow::REVIEWED)
+}
+
 /// A config namespace as replicated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -107,4 +152,16 @@ pub struct ConfigNamespace {
     pub updated_by: Principal,
     /// Log index of the last change.
     pub revision: u64,
+}
+
+impl ConfigNamespace {
+    /// The strongest role that this namespace itself assigns to `actor`.
+    fn own_role(&self, actor: &Actor) -> Option<Role> {
+        let roles = self.settings.governance.roles.iter();
+        let holds = |subjects: &BTreeSet<Principal>| actor.subjects().any(|subject| subjects.contains(subject));
+        roles
+            .filter(|(_, subjects)| holds(subjects))
+            .map(|(role, _)| *role)
+            .max()
+    }
 }

@@ -15,7 +15,7 @@ pub enum PrincipalKind {
     User,
     /// A group of users; appears in role assignments, never as an actor.
     Group,
-    /// A Kubernetes ServiceAccount, named `namespace/name`.
+    /// A Kubernetes `ServiceAccount`, named `namespace/name`.
     ServiceAccount,
     /// An API key, by its name.
     ApiKey,
@@ -128,6 +128,11 @@ impl Principal {
             realm: realm.to_owned(),
             name: name.to_owned(),
         })
+    }
+
+    /// The courier: acts where no person does, such as at bootstrap or when an object is gone.
+    pub fn courier() -> Self {
+        Self::user("system:confman-courier")
     }
 
     /// True for a named person. Machines may submit, never approve: service accounts, keys, groups, `system:*` and

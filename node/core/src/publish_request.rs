@@ -36,6 +36,15 @@ pub struct RequestSpec {
     pub on_behalf_of: BTreeSet<String>,
 }
 
+impl RequestSpec {
+    /// Largest value in canonical form, in bytes: the object and its copy in an annotation must fit etcd's limit.
+    pub const MAX_VALUE_BYTES: usize = 128 * 1024;
+    /// Longest reason in bytes.
+    pub const MAX_REASON_BYTES: usize = 2048;
+    /// Most people that a request is made on behalf of.
+    pub const MAX_ON_BEHALF_OF: usize = 16;
+}
+
 /// What a request does to its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {

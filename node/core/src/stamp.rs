@@ -98,6 +98,11 @@ pub struct ReviewStatement {
     pub time: Timestamp,
 }
 
+impl ReviewStatement {
+    /// Longest comment in bytes.
+    pub const MAX_COMMENT_BYTES: usize = 2048;
+}
+
 impl Statement for ReviewStatement {
     const KIND: &'static str = "confman.io/review-stamp/v1";
 }

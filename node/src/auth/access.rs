@@ -19,32 +19,9 @@ pub fn may(namespaces: &Namespaces, actor: &Actor, action: Action, path: &Namesp
 
 /// The strongest role of `actor` at `path`, inherited ones included.
 pub fn strongest_role(namespaces: &Namespaces, actor: &Actor, path: &NamespacePath) -> Option<Role> {
-    let root_admin = namespaces
-        .get(&NamespacePath::root())
-        .and_then(|root| own_role(root, actor))
-        .filter(|role| *role == Role::Admin);
-    let mut strongest = root_admin;
-    for place in std::iter::once(path.clone()).chain(path.ancestors()) {
-        let Some(namespace) = namespaces.get(&place) else {
-            continue;
-        };
-        strongest = strongest.max(own_role(namespace, actor));
-        if !namespace.settings.governance.inherit {
-            break;
-        }
-    }
-    strongest
-}
-
-/// The strongest role that the namespace itself assigns.
-fn own_role(namespace: &ConfigNamespace, actor: &Actor) -> Option<Role> {
-    let roles = &namespace.settings.governance.roles;
-    let holds = |role: &Role| {
-        roles
-            .get(role)
-            .is_some_and(|subjects| actor.subjects().any(|subject| subjects.contains(subject)))
-    };
-    Role::ALL.into_iter().filter(holds).max()
+    let places = std::iter::once(path.clone()).chain(path.ancestors());
+    let lineage = places.filter_map(|place| namespaces.get(&place).map(Arc::as_ref));
+    confman_core::namespace::strongest_role(lineage, actor)
 }
 
 #[cfg(test)]

@@ -1,0 +1,178 @@
+//! What every command works with: the state, its place in the log, the time, and the stamps it may trust.
+
+use crate::audit::AuditHead;
+use crate::cluster::{ClusterRecord, StampKey};
+use crate::digest::Digest;
+use crate::entry::{ConfigEntry, Version};
+use crate::ids::{ClusterId, ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
+use crate::namespace::ConfigNamespace;
+use crate::outcome::Rejection;
+use crate::proposal::Proposal;
+use crate::publish_request::PublishRequest;
+use crate::stamp::{Signed, Statement};
+use crate::state::StateView;
+
+/// Why a command ends early.
+pub(super) enum Stop<E> {
+    /// The rules say no.
+    Rejected(Rejection),
+    /// The state could not be read; the node must stop.
+    Fault(E),
+}
+
+impl<E> From<Rejection> for Stop<E> {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// One entry being applied.
+pub(super) struct Context<'a, V: StateView> {
+    /// The state before this entry.
+    pub(super) view: &'a V,
+    /// Term and index of this entry.
+    pub(super) at: LogPosition,
+    /// The proposal's time, or the last event's if that is later: time never runs back.
+    pub(super) time: Timestamp,
+    /// Trace of the call that caused it.
+    pub(super) trace_id: Option<String>,
+    /// Where the audit chain ends.
+    pub(super) audit_head: AuditHead,
+}
+
+/// The usual answer of a step of a command.
+pub(super) type Step<T, V> = Result<T, Stop<<V as StateView>::Error>>;
+
+impl<'a, V: StateView> Context<'a, V> {
+    pub(super) fn new(view: &'a V, at: LogPosition, proposal: &Proposal) -> Result<Self, V::Error> {
+        let audit_head = view.audit_head()?;
+        Ok(Self {
+            view,
+            at,
+            time: proposal.proposed_at.max(audit_head.time),
+            trace_id: proposal.trace_id.clone(),
+            audit_head,
+        })
+    }
+
+    /// The cluster record.
+    pub(super) fn cluster(&self) -> Step<ClusterRecord, V> {
+        let cluster = self.view.cluster().map_err(Stop::Fault)?;
+        Ok(cluster.ok_or(Rejection::ClusterNotInitialised)?)
+    }
+
+    /// One namespace, if it exists.
+    pub(super) fn namespace(&self, path: &NamespacePath) -> Step<Option<ConfigNamespace>, V> {
+        self.view.namespace(path).map_err(Stop::Fault)
+    }
+
+    /// The namespace at `path`, if it exists, and every existing ancestor, nearest first. The last one is `/`.
+    pub(super) fn lineage(&self, path: &NamespacePath) -> Step<Vec<ConfigNamespace>, V> {
+        let mut lineage = Vec::new();
+        for place in std::iter::once(path.clone()).chain(path.ancestors()) {
+            lineage.extend(self.namespace(&place)?);
+        }
+        Ok(lineage)
+    }
+
+    /// One key, if it ever had a version.
+    pub(super) fn entry(&self, namespace: &NamespacePath, key: &ConfigKey) -> Step<Option<ConfigEntry>, V> {
+        self.view.entry(namespace, key).map_err(Stop::Fault)
+    }
+
+    /// The live version of a key.
+    pub(super) fn live(&self, namespace: &NamespacePath, key: &ConfigKey) -> Step<Option<Version>, V> {
+        match self.entry(namespace, key)?.and_then(|entry| entry.live) {
+            Some(number) => self.view.version(namespace, key, number).map_err(Stop::Fault),
+            None => Ok(None),
+        }
+    }
+
+    /// One publish request.
+    pub(super) fn request(&self, id: &RequestId) -> Step<PublishRequest, V> {
+        let request = self.view.request(id).map_err(Stop::Fault)?;
+        Ok(request.ok_or_else(|| Rejection::RequestNotFound { request_id: id.clone() })?)
+    }
+
+    /// Verifies that a key of this cluster signed `stamp`, that the key has not ended, and that the stamp speaks of this
+    /// cluster. What else the statement binds is for the command to compare.
+    pub(super) fn verify<S: Statement>(&self, stamp: &Signed<S>, cluster_of: impl Fn(&S) -> &ClusterId) -> Step<(), V> {
+        let cluster = self.cluster()?;
+        let key = self.view.stamp_key(&stamp.key_id).map_err(Stop::Fault)?;
+        let key = key.ok_or_else(|| Rejection::UnknownStampKey {
+            key_id: stamp.key_id.clone(),
+        })?;
+        self.check_not_ended(&key)?;
+        stamp.verify(&key).map_err(|error| invalid_stamp(error.to_string()))?;
+        bound("cluster", cluster_of(&stamp.statement), &cluster.cluster_id)?;
+        Ok(())
+    }
+
+    fn check_not_ended(&self, key: &StampKey) -> Result<(), Rejection> {
+        if self.time > key.not_after {
+            return Err(Rejection::StampKeyExpired {
+                key_id: key.key_id.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a stamp that was made for something else.
+pub(super) fn bound<T: PartialEq + ToString + ?Sized>(what: &str, stamped: &T, actual: &T) -> Result<(), Rejection> {
+    if stamped == actual {
+        return Ok(());
+    }
+    let detail = format!(
+        "it was made for {what} {}, this is {}",
+        stamped.to_string(),
+        actual.to_string()
+    );
+    Err(invalid_stamp(detail))
+}
+
+/// A stamp that does not hold.
+pub(super) fn invalid_stamp(detail: String) -> Rejection {
+    Rejection::InvalidStamp { detail }
+}
+
+/// A field that breaks a limit.
+pub(super) fn invalid(field: &str, detail: impl Into<String>) -> Rejection {
+    Rejection::InvalidField {
+        field: field.to_owned(),
+        detail: detail.into(),
+    }
+}
+
+/// Refuses a text that is too long.
+pub(super) fn check_length(field: &str, text: Option<&str>, limit: usize) -> Result<(), Rejection> {
+    match text.map(str::len) {
+        Some(actual) if actual > limit => Err(invalid(field, format!("it has {actual} bytes, the limit is {limit}"))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The full path of a key names a key or a config namespace, never both.
+pub(super) fn check_names_no_namespace<V: StateView>(
+    context: &Context<'_, V>,
+    namespace: &NamespacePath,
+    key: &ConfigKey,
+) -> Step<(), V> {
+    let full = namespace.join(key);
+    // A key with upper case or a leading underscore is no path, so it clashes with none.
+    let Ok(path) = NamespacePath::parse(&full) else {
+        return Ok(());
+    };
+    match context.namespace(&path)? {
+        Some(_) => Err(Rejection::NameTaken {
+            path: full,
+            existing: "config namespace".to_owned(),
+        })?,
+        None => Ok(()),
+    }
+}
+
+/// Digest of the live value, where there is one.
+pub(super) fn live_digest(live: Option<&Version>) -> Option<Digest> {
+    live.and_then(|version| version.digest)
+}
