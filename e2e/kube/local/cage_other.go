@@ -1,0 +1,28 @@
+//go:build !linux
+
+package main
+
+// Where there are no namespaces there is no node level; `up` says so before it comes here.
+
+import (
+	"errors"
+	"os/exec"
+)
+
+const (
+	linkName        = "confman-node"
+	pluginNetwork   = "confman-pods"
+	snapshotterFile = ""
+)
+
+var errNeedsLinux = errors.New("the node level runs on Linux only")
+
+func (c *cluster) ensureCage() error { return errNeedsLinux }
+
+func (c *cluster) enter(...string) *exec.Cmd { return exec.Command("false") }
+
+func (c *cluster) startInCage(component) error { return errNeedsLinux }
+
+func spawnInCage(options, []string) error { return errNeedsLinux }
+
+func cage(options, []string) error { return errNeedsLinux }

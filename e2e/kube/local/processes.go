@@ -1,0 +1,212 @@
+package main
+
+// Programs that outlive the call that starts them, found again by process id and start time, never by name.
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// component is one long-running program of a cluster.
+type component struct {
+	name      string
+	program   string
+	arguments []string
+	// Handed over as file descriptor 3.
+	extra *os.File
+}
+
+// process says which process a component is. A process id alone may be somebody else's by now.
+type process struct {
+	ID    int    `json:"id"`
+	Start string `json:"start"`
+}
+
+func (c *cluster) recordFile(component string) string { return c.path("processes", component+".json") }
+
+func (c *cluster) record(component string, id int) error {
+	started, _ := startOf(id)
+	text, err := json.Marshal(process{ID: id, Start: started})
+	if err != nil {
+		return err
+	}
+	return writeWhole(c.recordFile(component), text, 0o600)
+}
+
+// recorded lists the cluster's processes by component, dead ones too.
+func (c *cluster) recorded() map[string]process {
+	found := map[string]process{}
+	files, _ := filepath.Glob(c.path("processes", "*.json"))
+	for _, file := range files {
+		var read process
+		text, err := os.ReadFile(file)
+		if err == nil && json.Unmarshal(text, &read) == nil {
+			found[strings.TrimSuffix(filepath.Base(file), ".json")] = read
+		}
+	}
+	return found
+}
+
+func (c *cluster) runs(component string) bool {
+	return c.recorded()[component].alive()
+}
+
+// alive is false for a process that ended, also when nobody asked for its status yet.
+func (p process) alive() bool {
+	if p.ID <= 0 || p.Start == "" {
+		return false
+	}
+	started, alive := startOf(p.ID)
+	return alive && started == p.Start
+}
+
+// startOf tells a process's start, and whether it still does anything.
+func startOf(id int) (string, bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id))
+	if err == nil {
+		// The second field, the program's name in parentheses, may hold anything.
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if len(fields) < 20 {
+			return "", false
+		}
+		return fields[19], fields[0] != "Z" && fields[0] != "X"
+	}
+	if _, err := os.Stat("/proc/self/stat"); err == nil {
+		return "", false
+	}
+	output, err := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(id)).Output()
+	state, started, found := strings.Cut(strings.TrimSpace(string(output)), " ")
+	if err != nil || !found {
+		return "", false
+	}
+	return strings.TrimSpace(started), !strings.HasPrefix(state, "Z")
+}
+
+// environment holds nothing of the caller's: a proxy set there would swallow calls to webhooks in the cluster.
+func (c *cluster) environment() []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=" + os.Getenv("HOME"),
+		clusterVariable + "=" + c.name,
+	}
+}
+
+// clusterVariable marks a cluster's processes, so that `leftovers` finds one that no record names.
+const clusterVariable = "CONFMAN_KUBE_CLUSTER"
+
+// detached prepares a program that goes on when the caller and its terminal are gone. The caller closes the log.
+func (c *cluster) detached(name string, command *exec.Cmd) (*os.File, error) {
+	if err := os.MkdirAll(c.path("logs"), 0o755); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(c.logFile(name))
+	if err != nil {
+		return nil, err
+	}
+	command.Stdout, command.Stderr = log, log
+	command.Env = c.environment()
+	if command.SysProcAttr == nil {
+		command.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	command.SysProcAttr.Setsid = true
+	return log, nil
+}
+
+// startHere starts a component in the caller's own namespaces.
+func (c *cluster) startHere(started component) error {
+	command := exec.Command(started.program, started.arguments...)
+	log, err := c.detached(started.name, command)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := command.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", started.name, err)
+	}
+	return c.record(started.name, command.Process.Pid)
+}
+
+// ensure starts the component unless it runs.
+func (c *cluster) ensure(wanted component) error {
+	if c.runs(wanted.name) {
+		return nil
+	}
+	fmt.Printf("    starting %s\n", wanted.name)
+	if c.facts.Level == node {
+		return c.startInCage(wanted)
+	}
+	return c.startHere(wanted)
+}
+
+// dead names a component that was started and has ended, or nothing.
+func (c *cluster) dead() string {
+	for name, found := range c.recorded() {
+		if !found.alive() {
+			return name
+		}
+	}
+	return ""
+}
+
+// wait asks again and again until the condition holds, a component ends, or the deadline passes.
+func (c *cluster) wait(what, blame string, condition func() error) error {
+	const patience, pause = 180 * time.Second, 100 * time.Millisecond
+	begun := time.Now()
+	told := begun
+	for {
+		err := condition()
+		if err == nil {
+			fmt.Printf("    %s after %.1f s\n", what, time.Since(begun).Seconds())
+			return nil
+		}
+		if name := c.dead(); name != "" {
+			return c.failed(fmt.Sprintf("%s ended while waiting for: %s", name, what), name)
+		}
+		if time.Since(begun) > patience {
+			return c.failed(fmt.Sprintf("not within %d s: %s: %v", int(patience.Seconds()), what, err), blame)
+		}
+		if time.Since(told) > 10*time.Second {
+			told = time.Now()
+			fmt.Printf("    still waiting for: %s (%d s): %s\n", what, int(time.Since(begun).Seconds()), firstLine(err.Error()))
+		}
+		time.Sleep(pause)
+	}
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// failed adds the end of the log that most probably tells why.
+func (c *cluster) failed(reason, component string) error {
+	return fmt.Errorf("%s\n--- the end of %s\n%s---\nsee: cluster logs --name %s %s; to start afresh: cluster down --name %s",
+		reason, c.logFile(component), tail(c.logFile(component), 25), c.name, component, c.name)
+}
+
+func tail(path string, most int) string {
+	file, err := os.Open(path)
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	defer file.Close()
+	var lines []string
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		lines = append(lines, scanner.Text()+"\n")
+		if len(lines) > most {
+			lines = lines[1:]
+		}
+	}
+	return strings.Join(lines, "")
+}
