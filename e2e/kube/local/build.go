@@ -1,6 +1,6 @@
-package main
-
 // Builds the programs of a cluster from their Go modules, each again only when its sources changed.
+
+package main
 
 import (
 	"crypto/sha256"

@@ -1,7 +1,7 @@
-package main
-
 // The cage of the node level: namespaces of its own for processes, mounts, network, host name and IPC. Whatever the
 // cluster mounts, links or routes is seen only in there, and is gone when the cage's first process ends.
+
+package main
 
 import (
 	"bufio"
@@ -19,7 +19,6 @@ import (
 )
 
 const (
-	cageName      = "cage"
 	linkName      = "confman-node"
 	cableEnd      = "confman-end"
 	pluginNetwork = "confman-pods"
@@ -69,7 +68,7 @@ func (c *cluster) ensureCage() error {
 	defer log.Close()
 	err = errors.Join(command.Start(), writer.Close())
 	if err != nil {
-		return fmt.Errorf("make namespaces: %w", err)
+		return fmt.Errorf("make namespaces (in a container: it has to be a privileged one): %w", err)
 	}
 	if err := c.record(cageName, command.Process.Pid); err != nil {
 		return err

@@ -1,8 +1,8 @@
+// Where there are no namespaces there is no node level; `up` says so before it comes here.
+
 //go:build !linux
 
 package main
-
-// Where there are no namespaces there is no node level; `up` says so before it comes here.
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
-package main
-
 // The cluster's certificate authority, a client certificate for each program and person, and the kubeconfigs.
+
+package main
 
 import (
 	"crypto/ecdsa"

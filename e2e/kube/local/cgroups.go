@@ -1,6 +1,6 @@
-package main
-
 // A cluster's own cgroup: its pods live below it, so that one cluster's kubelet never tidies away another's pods.
+
+package main
 
 import (
 	"errors"

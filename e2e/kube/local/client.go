@@ -1,6 +1,6 @@
-package main
-
 // The API server as this tool asks it: plain reads as the admin, and kubectl for what has to be applied.
+
+package main
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
-package main
-
 // The control level: etcd, API server, controller manager, scheduler.
+
+package main
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
-package main
-
 // Removing a cluster, and proving that nothing of it is left.
+
+package main
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -106,12 +107,17 @@ func commandOf(id int) string {
 func leftovers(given options, _ []string) error {
 	c := &cluster{name: given.name, folder: filepath.Join(clustersFolder(), given.name)}
 	var found []string
+	var listed []int
 	for name, process := range c.recorded() {
 		if process.alive() {
+			listed = append(listed, process.ID)
 			found = append(found, fmt.Sprintf("process %d (%s)", process.ID, name))
 		}
 	}
 	for _, id := range c.unrecorded() {
+		if slices.Contains(listed, id) {
+			continue
+		}
 		found = append(found, fmt.Sprintf("process %d (%s)", id, commandOf(id)))
 	}
 	for _, path := range []string{c.folder, lockFile(c.name)} {

@@ -1,6 +1,6 @@
-package main
-
 // Where builds and clusters live, and the lock that lets one caller at a time change a cluster.
+
+package main
 
 import (
 	"encoding/json"

@@ -1,7 +1,7 @@
-package main
-
 // The API server's door: a port on this machine's loopback whose connections continue inside the cage. The listener is
 // made outside and handed in, so the machine's network needs no link, no address and no rule.
+
+package main
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-package main
-
 // Container images without a container daemon: one program, stripped, and the libraries that it links to.
+
+package main
 
 import (
 	"archive/tar"

@@ -1,6 +1,6 @@
-package main
-
 // Looking at a cluster: what runs, logs, the kubeconfig.
+
+package main
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-package main
-
 // The node level: what lets pods run, on top of the control level and inside the cage.
+
+package main
 
 import (
 	"context"
@@ -14,7 +14,11 @@ import (
 	"time"
 )
 
-const pauseImage = "localhost/confman-pause:1"
+const (
+	pauseImage = "localhost/confman-pause:1"
+	// The first process of the cluster's namespaces; see cage_linux.go.
+	cageName = "cage"
+)
 
 func (c *cluster) nodeUp() error {
 	if err := c.certify(fmt.Sprintf("https://127.0.0.1:%d", insidePort)); err != nil {

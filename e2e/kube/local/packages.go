@@ -1,6 +1,6 @@
-package main
-
 // What the node level takes from the machine: installed on Debian as root, named everywhere else.
+
+package main
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-package main
-
 // Programs that outlive the call that starts them, found again by process id and start time, never by name.
+
+package main
 
 import (
 	"bufio"
