@@ -118,7 +118,9 @@ fn an_image_holds_the_program_and_its_libraries_and_is_reproducible() -> anyhow:
     anyhow::ensure!(libraries, "there is more than the program and libraries: {inner:?}");
     let configuration = outer
         .iter()
-        .find(|name| name.ends_with(".json") && *name != "manifest.json")
+        .find(|name| {
+            *name != "manifest.json" && Path::new(name).extension().is_some_and(|extension| extension == "json")
+        })
         .context("a configuration")?;
     let configuration = std::fs::read_to_string(folder.path().join(configuration))?;
     anyhow::ensure!(configuration.contains(r#""User":"65532:65532""#), "{configuration}");
