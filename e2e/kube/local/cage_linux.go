@@ -36,6 +36,20 @@ func (c *cluster) ensureCage() error {
 		return nil
 	}
 	fmt.Printf("    starting %s\n", cageName)
+	// What a cage that was killed left behind: kubelet would take it for containers and look for them in vain.
+	if left := c.end(); len(left) > 0 {
+		err := c.wait("what an earlier start left is gone", cageName, func() error {
+			left := c.end()
+			c.forgetTheDead()
+			if len(left) > 0 {
+				return errors.New(left[0])
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	if err := makeCgroups(c.name); err != nil {
 		return err
 	}

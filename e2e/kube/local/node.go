@@ -255,7 +255,7 @@ func probeDNS(_ options, words []string) error {
 	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, words[0])
 	}}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	found, err := resolver.LookupHost(ctx, words[1]+".")
 	if err != nil {
