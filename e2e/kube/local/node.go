@@ -111,7 +111,7 @@ func (c *cluster) writeNodeFiles() error {
 		return err
 	}
 	files := map[string]string{
-		"containerd.toml":      fmt.Sprintf(containerdFile, pauseImage, pluginFolder, snapshotter),
+		"containerd.toml":      fmt.Sprintf(containerdFile, pauseImage, pluginFolder(), snapshotter),
 		"cni/10-pods.conflist": fmt.Sprintf(networkFile, pluginNetwork, podNetwork),
 		"kubelet.yaml":         fmt.Sprintf(kubeletFile, cgroupName(c.name), dnsAddress),
 		"Corefile":             fmt.Sprintf(dnsFile, nodeAddress),

@@ -17,12 +17,23 @@ type needed struct {
 	meaning string
 }
 
-const pluginFolder = "/usr/lib/cni"
+// Debian's, upstream's and Fedora's place.
+var pluginFolders = []string{"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"}
+
+// pluginFolder is the first that holds the plugin which this tool uses; Debian's where none does.
+func pluginFolder() string {
+	for _, folder := range pluginFolders {
+		if _, err := os.Stat(folder + "/ptp"); err == nil {
+			return folder
+		}
+	}
+	return pluginFolders[0]
+}
 
 var machineNeeds = []needed{
 	{"containerd", "containerd", "containerd and ctr"},
 	{"runc", "runc", "runc"},
-	{pluginFolder + "/ptp", "containernetworking-plugins", "the CNI plugins, in " + pluginFolder},
+	{pluginFolder() + "/ptp", "containernetworking-plugins", "the CNI plugins, in " + strings.Join(pluginFolders, " or ")},
 	{"iptables", "iptables", "iptables"},
 	{"ip", "iproute2", "iproute2"},
 	{"nsenter", "util-linux", "util-linux (nsenter)"},
