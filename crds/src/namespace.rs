@@ -110,4 +110,8 @@ pub struct ConfigNamespaceStatus {
     /// Log index of the last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
+    /// Digest of the governance stamp in force; the next one follows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 71))]
+    pub governance_stamp: Option<String>,
 }

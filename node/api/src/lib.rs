@@ -13,4 +13,5 @@ pub mod publish_request;
 pub mod routes;
 pub mod whoami;
 
-pub use confman_core::{digest, stamp};
+// What operator and admission share with the state machine: one canonical form, one message that is signed.
+pub use confman_core::{access, digest, ids, namespace, principal, stamp, value};

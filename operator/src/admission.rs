@@ -1,0 +1,97 @@
+//! The admission service: stamps who asked for what, and signs it. It decides nothing that the state machine would not
+//! decide again; what it refuses, it refuses early and in words.
+
+mod certificate;
+mod config_namespace;
+mod lookup;
+mod publish_request;
+mod review;
+mod server;
+mod signer;
+mod webhook_configuration;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::AdmissionArgs;
+use crate::observe_port;
+
+pub use certificate::ServingCertificate;
+pub use lookup::Lookup;
+pub use review::{Answer, Denied, Review, UserInfo};
+pub use server::serve;
+pub use signer::Signer;
+
+/// How often certificate, stamp keys and webhook configuration are compared with what they should be.
+const UPKEEP: Duration = Duration::from_mins(10);
+
+/// What every review works with.
+#[derive(Clone)]
+pub struct Admission {
+    /// Signs what people ask for.
+    pub signer: Arc<Signer>,
+    /// Reads the objects that a review refers to.
+    pub lookup: Lookup,
+}
+
+/// Runs the service until it is told to stop.
+pub async fn run(args: AdmissionArgs) -> anyhow::Result<()> {
+    let client = Client::try_default().await.context("find the Kubernetes API server")?;
+    let stop = crate::run::stop_on_signal()?;
+    let certificate = ServingCertificate::ensure(&client, &args.namespace, &args.service)
+        .await
+        .context("make the certificate of the service")?;
+    let signer = Arc::new(
+        Signer::ensure(&client, &args.namespace)
+            .await
+            .context("make the stamp keys")?,
+    );
+    webhook_configuration::write_ca(&client, &args.webhook_configuration, certificate.ca_pem())
+        .await
+        .context("write the CA into the webhook configuration")?;
+    let listener = TcpListener::bind(args.webhook_address)
+        .await
+        .with_context(|| format!("listen on {}", args.webhook_address))?;
+    let observed = TcpListener::bind(args.observe_address)
+        .await
+        .with_context(|| format!("listen on {}", args.observe_address))?;
+    let admission = Admission {
+        signer: Arc::clone(&signer),
+        lookup: Lookup::new(client.clone()),
+    };
+    tracing::info!(address = %args.webhook_address, key_id = signer.current_key_id(), "admission serves");
+    tokio::spawn(observe_port::serve(
+        observed,
+        crate::metrics::Metrics::default(),
+        stop.clone(),
+    ));
+    tokio::spawn(upkeep(client, args, certificate.clone(), signer, stop.clone()));
+    serve(listener, certificate, admission, stop).await;
+    Ok(())
+}
+
+/// Keeps certificate, keys and webhook configuration as they should be.
+async fn upkeep(
+    client: Client,
+    args: AdmissionArgs,
+    certificate: ServingCertificate,
+    signer: Arc<Signer>,
+    stop: CancellationToken,
+) {
+    while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
+        let renewed = certificate.renew(&client, &args.namespace, &args.service).await;
+        let reloaded = signer.reload(&client, &args.namespace).await;
+        let written = webhook_configuration::write_ca(&client, &args.webhook_configuration, certificate.ca_pem()).await;
+        for error in [renewed.err(), reloaded.err(), written.err()].into_iter().flatten() {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "upkeep of the admission service failed; it is tried again"
+            );
+        }
+    }
+}

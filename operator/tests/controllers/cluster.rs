@@ -1,0 +1,134 @@
+//! A cluster's objects: made, changed, and gone with it.
+
+use confman_crds::{ConfigNamespace, ConfmanCluster};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::wait::eventually;
+use crate::world::{CLUSTER, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_made_changed_and_deleted() {
+    let world = World::serving(3).await;
+    let cluster = world.api::<ConfmanCluster>().get(CLUSTER).await.expect("it is there");
+    let status = cluster.status.clone().unwrap_or_default();
+    assert_eq!(status.cluster_id, cluster.uid());
+    assert_eq!(status.members.len(), 3);
+    let leader = status.leader.expect("there is a leader");
+    assert!(leader.starts_with("demo-"), "{leader}");
+    assert_eq!(
+        status.members.iter().filter(|member| member.role == "Leader").count(),
+        1
+    );
+    world
+        .api::<Service>()
+        .get("demo")
+        .await
+        .expect("the client Service is there");
+    let peers = world
+        .api::<Service>()
+        .get("demo-peers")
+        .await
+        .expect("the headless Service is there");
+    assert_eq!(peers.spec.and_then(|spec| spec.publish_not_ready_addresses), Some(true));
+    world
+        .api::<PodDisruptionBudget>()
+        .get("demo")
+        .await
+        .expect("the budget is there");
+    world
+        .api::<ServiceAccount>()
+        .get("demo")
+        .await
+        .expect("the account is there");
+    eventually("the token is gone after its use", async || {
+        let token = world
+            .api::<Secret>()
+            .get_opt("demo-bootstrap")
+            .await
+            .expect("Secrets can be read");
+        token.map_or(Ok(()), |_| Err("still there"))
+    })
+    .await;
+
+    let image = json!({"spec": {"image": "localhost/confman-node:next"}});
+    let api = world.api::<ConfmanCluster>();
+    api.patch(CLUSTER, &PatchParams::default(), &Patch::Merge(&image))
+        .await
+        .expect("the image can be changed");
+    eventually("the template follows", async || {
+        let set = world.api::<StatefulSet>().get("demo").await.expect("it is there");
+        let image = set
+            .spec
+            .and_then(|spec| spec.template.spec?.containers.first()?.image.clone());
+        if image.as_deref() == Some("localhost/confman-node:next") {
+            Ok(())
+        } else {
+            Err(image)
+        }
+    })
+    .await;
+    world.wait_cluster("UpdatePending", "True").await;
+
+    api.delete(CLUSTER, &DeleteParams::default())
+        .await
+        .expect("it can be deleted");
+    eventually("its objects are collected", async || {
+        let set = world
+            .api::<StatefulSet>()
+            .get_opt("demo")
+            .await
+            .expect("StatefulSets can be read");
+        let nodes = world
+            .api::<Secret>()
+            .get_opt("demo-nodes")
+            .await
+            .expect("Secrets can be read");
+        if set.is_none() && nodes.is_none() {
+            Ok(())
+        } else {
+            Err((set.is_some(), nodes.is_some()))
+        }
+    })
+    .await;
+    for kept in ["demo-ca", "demo-courier"] {
+        world
+            .api::<Secret>()
+            .get(kept)
+            .await
+            .expect("CA and courier outlive the object");
+    }
+    world.create_cluster(json!({})).await;
+    let stalled = world.wait_cluster("Stalled", "True").await;
+    let conditions = stalled.status.unwrap_or_default().conditions;
+    assert!(
+        conditions
+            .iter()
+            .any(|condition| condition.reason == "SecretsOfAnotherCluster"),
+        "{conditions:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_is_released_when_its_object_is_gone_and_taken_over_when_it_is_back() {
+    let world = World::serving(1).await;
+    let api = world.api::<ConfigNamespace>();
+    api.delete("payments", &DeleteParams::default())
+        .await
+        .expect("it can be deleted");
+    let other = world.create_namespace("other", "/teams/payments", "platform").await;
+    eventually("the path is free for another object", async || {
+        let found = api.get(&other.name_any()).await.expect("it is there");
+        let conditions = found.status.unwrap_or_default().conditions;
+        let ready = crate::world::has(&conditions, "Ready", "True");
+        if ready {
+            return Ok(());
+        }
+        Err(conditions)
+    })
+    .await;
+}

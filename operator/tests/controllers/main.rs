@@ -1,0 +1,13 @@
+//! The controllers against a real API server and real nodes: the nodes run on loopback in the place of the pods, since no
+//! kubelet does.
+
+mod bad_input;
+mod cluster;
+mod kubernetes;
+mod nodes;
+mod people;
+mod requests;
+mod restart;
+mod trust;
+mod wait;
+mod world;
