@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::context::{Context, Error, with_causes};
 
+/// Reason of a condition: the cluster does not answer, or has no leader.
+pub const CLUSTER_UNAVAILABLE: &str = "ClusterUnavailable";
+
 /// Whether a cluster can be talked to.
 #[derive(Clone, Debug)]
 pub enum Reach {
@@ -38,7 +41,7 @@ pub async fn cluster(context: &Context, namespace: &str, name: &str, field: &str
     }
     Ok(match context.couriers.get(&cluster).await {
         Ok(courier) => Reach::Ready(Box::new(courier)),
-        Err(error) => Reach::NotYet("ClusterUnreachable", with_causes(&error)),
+        Err(error) => Reach::NotYet(CLUSTER_UNAVAILABLE, with_causes(&error)),
     })
 }
 

@@ -200,7 +200,6 @@ fn check_person(object: &Object, user: &UserInfo, decision: Decision) -> Result<
     let is_requester = requester == Some(user.username.as_str());
     match decision {
         Decision::Withdraw if !is_requester => Err(Denied::forbidden("only the requester withdraws a request")),
-        Decision::Withdraw => Ok(()),
         Decision::Approve | Decision::Reject if is_requester => Err(Denied::forbidden(format!(
             "{} asked for this change; nobody reviews their own request, somebody else must",
             user.username
@@ -211,7 +210,7 @@ fn check_person(object: &Object, user: &UserInfo, decision: Decision) -> Result<
                 user.username
             )))
         }
-        Decision::Approve | Decision::Reject => Ok(()),
+        Decision::Withdraw | Decision::Approve | Decision::Reject => Ok(()),
     }
 }
 

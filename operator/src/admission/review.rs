@@ -143,7 +143,7 @@ impl Add {
 pub type Answer = Result<Vec<Add>, Denied>;
 
 /// The answer as the API server reads it.
-pub fn to_json(uid: &str, answer: &Answer) -> Value {
+pub(super) fn to_json(uid: &str, answer: &Answer) -> Value {
     let response = match answer {
         Ok(patch) if patch.is_empty() => json!({"uid": uid, "allowed": true}),
         Ok(patch) => {

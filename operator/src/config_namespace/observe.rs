@@ -5,8 +5,8 @@ use confman_api::internal::ConfigNamespace as Declared;
 use confman_crds::ConfigNamespace;
 use kube::ResourceExt as _;
 
-use crate::context::{Context, Error};
-use crate::reach::{self, Reach};
+use crate::context::{Context, Error, with_causes};
+use crate::reach::{self, CLUSTER_UNAVAILABLE, Reach};
 
 /// Everything that a plan is made from.
 #[derive(Clone, Debug)]
@@ -36,11 +36,12 @@ pub(super) async fn observe(
     let (known, courier) = match reach::cluster(context, &namespace, cluster, "spec.clusterRef.name").await? {
         Reach::NotYet(reason, message) => (Known::NotYet(reason, message), None),
         Reach::Ready(courier) => {
-            let namespaces = courier
-                .namespaces()
-                .await
-                .map_err(Error::node("list the namespaces of the cluster"))?;
-            (Known::Namespaces(namespaces), Some(*courier))
+            let known = match courier.namespaces().await {
+                Ok(namespaces) => Known::Namespaces(namespaces),
+                Err(error) if error.is_transient() => Known::NotYet(CLUSTER_UNAVAILABLE, with_causes(&error)),
+                Err(error) => return Err(Error::node("list the namespaces of the cluster")(error)),
+            };
+            (known, Some(*courier))
         }
     };
     let object = object.clone();

@@ -10,6 +10,7 @@ use super::observe::Observed;
 use super::plan::Plan;
 use crate::conditions;
 use crate::context::{Context, Error};
+use crate::reach::CLUSTER_UNAVAILABLE;
 use crate::report;
 
 /// The status that follows; none where there is nothing to say.
@@ -24,6 +25,8 @@ pub(super) fn status(observed: &Observed, plan: &Plan, done: &Done, now: &Time) 
     };
     let wanted = match (plan, done) {
         (Plan::Nothing, _) | (Plan::Declare(..), Done::Nothing) => return None,
+        // A cluster that does not answer has not forgotten the namespace.
+        (Plan::Wait(CLUSTER_UNAVAILABLE, _), _) if super::is_settled(&observed.object) => return None,
         (Plan::Wait(reason, message), _) => conditions::reconciling(reason, message),
         (Plan::Stall(reason, message), _) => conditions::stalled(reason, message),
         (Plan::UpToDate(known), _) => {

@@ -7,8 +7,8 @@ use confman_crds::{ConfigNamespace, PublishRequest};
 use kube::{Api, ResourceExt as _};
 
 use super::refusals::Known;
-use crate::context::{Context, Error, cut};
-use crate::reach::{self, Reach};
+use crate::context::{Context, Error, cut, with_causes};
+use crate::reach::{self, CLUSTER_UNAVAILABLE, Reach};
 use crate::seen::SeenRequest;
 
 /// Everything that a plan is made from.
@@ -63,14 +63,13 @@ pub(super) async fn observe(seen: &SeenRequest, context: &Context) -> Result<Loo
     let (view, courier) = match reach {
         Reach::NotYet(reason, message) => (View::NotYet(reason, message), None),
         Reach::Ready(courier) => {
-            let known = courier
-                .publish_request(&id)
-                .await
-                .map_err(Error::node("read the request"))?;
-            (
-                known.map_or(View::Unknown, |known| View::Known(Box::new(known))),
-                Some(*courier),
-            )
+            let view = match courier.publish_request(&id).await {
+                Ok(Some(known)) => View::Known(Box::new(known)),
+                Ok(None) => View::Unknown,
+                Err(error) if error.is_transient() => View::NotYet(CLUSTER_UNAVAILABLE, with_causes(&error)),
+                Err(error) => return Err(Error::node("read the request")(error)),
+            };
+            (view, Some(*courier))
         }
     };
     let refusals = context.refusals.of(&uid, revision);

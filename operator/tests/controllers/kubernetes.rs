@@ -75,9 +75,9 @@ async fn install_crds(path: &Path) {
     let api = Api::<CustomResourceDefinition>::all(client);
     for definition in manifest::definitions().expect("the definitions can be made") {
         let params = PatchParams::apply("controllers-test").force();
-        let (name, patch) = (definition.name_any(), Patch::Apply(&definition));
+        let (name, wanted) = (definition.name_any(), Patch::Apply(&definition));
         eventually("a definition is taken", async || {
-            api.patch(&name, &params, &patch).await
+            api.patch(&name, &params, &wanted).await
         })
         .await;
         eventually("a definition is served", async || {

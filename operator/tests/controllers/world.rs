@@ -141,7 +141,7 @@ impl World {
             "replicas": self.count, "image": "localhost/confman-node:dev", "rootAdmins": ["user:platform"],
             "auth": {"apiKeysSecretRef": {"name": "api-keys"}}}});
         merge(&mut object["spec"], more);
-        let mut object = object;
+
         object["apiVersion"] = json!("confman.io/v1alpha1");
         object["kind"] = json!("ConfmanCluster");
         let object: ConfmanCluster = serde_json::from_value(object).expect("a cluster");

@@ -198,7 +198,7 @@ fn each_state_has_its_status() {
 
 #[test]
 fn a_cluster_that_cannot_be_asked_has_not_forgotten() {
-    let mut observed = observed(&[], View::NotYet("ClusterUnreachable", String::new()));
+    let mut observed = observed(&[], View::NotYet("ClusterUnavailable", String::new()));
     let now = Time(jiff::Timestamp::UNIX_EPOCH);
     let said = |observed: &Observed| status::status(observed, &plan(observed), &Done::default(), &now);
     assert!(
