@@ -10,6 +10,7 @@ mod server;
 mod signer;
 mod webhook_configuration;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,39 +40,55 @@ pub struct Admission {
     pub lookup: Lookup,
 }
 
+/// Where the service listens.
+pub struct Listeners {
+    /// For the API server.
+    pub webhook: TcpListener,
+    /// For probes and Prometheus.
+    pub observe: TcpListener,
+}
+
 /// Runs the service until it is told to stop.
 pub async fn run(args: AdmissionArgs) -> anyhow::Result<()> {
     let client = Client::try_default().await.context("find the Kubernetes API server")?;
     let stop = crate::run::stop_on_signal()?;
-    let certificate = ServingCertificate::ensure(&client, &args.namespace, &args.service)
+    let listen = async |address: SocketAddr| {
+        let bound = TcpListener::bind(address).await;
+        bound.with_context(|| format!("listen on {address}"))
+    };
+    let listeners = Listeners {
+        webhook: listen(args.webhook_address).await?,
+        observe: listen(args.observe_address).await?,
+    };
+    operate(client, args, listeners, stop).await
+}
+
+/// Runs the service until `stop`. Ready only once everything that a stamp needs is there.
+pub async fn operate(
+    client: Client,
+    args: AdmissionArgs,
+    listeners: Listeners,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let certificate = ServingCertificate::ensure(&client, &args.namespace, &args.hosts())
         .await
         .context("make the certificate of the service")?;
-    let signer = Arc::new(
-        Signer::ensure(&client, &args.namespace)
-            .await
-            .context("make the stamp keys")?,
-    );
+    let signer = Signer::ensure(&client, &args.namespace)
+        .await
+        .context("make the stamp keys")?;
+    let signer = Arc::new(signer);
     webhook_configuration::write_ca(&client, &args.webhook_configuration, certificate.ca_pem())
         .await
         .context("write the CA into the webhook configuration")?;
-    let listener = TcpListener::bind(args.webhook_address)
-        .await
-        .with_context(|| format!("listen on {}", args.webhook_address))?;
-    let observed = TcpListener::bind(args.observe_address)
-        .await
-        .with_context(|| format!("listen on {}", args.observe_address))?;
     let admission = Admission {
         signer: Arc::clone(&signer),
         lookup: Lookup::new(client.clone()),
     };
-    tracing::info!(address = %args.webhook_address, key_id = signer.current_key_id(), "admission serves");
-    tokio::spawn(observe_port::serve(
-        observed,
-        crate::metrics::Metrics::default(),
-        stop.clone(),
-    ));
+    tracing::info!(key_id = signer.current_key_id(), "admission serves");
+    let metrics = crate::metrics::Metrics::default();
+    tokio::spawn(observe_port::serve(listeners.observe, metrics, stop.clone()));
     tokio::spawn(upkeep(client, args, certificate.clone(), signer, stop.clone()));
-    serve(listener, certificate, admission, stop).await;
+    serve(listeners.webhook, certificate, admission, stop).await;
     Ok(())
 }
 
@@ -84,7 +101,7 @@ async fn upkeep(
     stop: CancellationToken,
 ) {
     while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
-        let renewed = certificate.renew(&client, &args.namespace, &args.service).await;
+        let renewed = certificate.renew(&client, &args.namespace, &args.hosts()).await;
         let reloaded = signer.reload(&client, &args.namespace).await;
         let written = webhook_configuration::write_ca(&client, &args.webhook_configuration, certificate.ca_pem()).await;
         for error in [renewed.err(), reloaded.err(), written.err()].into_iter().flatten() {

@@ -54,15 +54,28 @@ pub struct AdmissionArgs {
     /// Name of the Service that the API server calls; the certificate carries it.
     #[arg(long, env = "CONFMAN_SERVICE", default_value = "confman-admission")]
     pub service: String,
+    /// Further host names for the certificate, where the API server calls by URL.
+    #[arg(long, env = "CONFMAN_WEBHOOK_HOSTS", value_delimiter = ',', hide = true)]
+    pub further_hosts: Vec<String>,
     /// Name of the MutatingWebhookConfiguration that gets the CA.
     #[arg(long, env = "CONFMAN_WEBHOOK_CONFIGURATION", default_value = "confman-admission")]
     pub webhook_configuration: String,
-    /// Where the API server is served.
+    /// Where the API server calls.
     #[arg(long, env = "CONFMAN_WEBHOOK_ADDRESS", default_value = "0.0.0.0:8443")]
     pub webhook_address: SocketAddr,
     /// Where health and metrics are served.
     #[arg(long, env = "CONFMAN_OBSERVE_ADDRESS", default_value = "0.0.0.0:8081")]
     pub observe_address: SocketAddr,
+}
+
+impl AdmissionArgs {
+    /// Host names in the certificate.
+    pub fn hosts(&self) -> Vec<String> {
+        let service = format!("{}.{}.svc", self.service, self.namespace);
+        let mut hosts = vec![format!("{service}.cluster.local"), service];
+        hosts.extend(self.further_hosts.iter().cloned());
+        hosts
+    }
 }
 
 fn identity() -> String {

@@ -36,28 +36,16 @@ struct Current {
 
 impl ServingCertificate {
     /// The certificate in the Secret; makes it when there is none, or when it is due.
-    pub async fn ensure(client: &Client, namespace: &str, service: &str) -> anyhow::Result<Self> {
-        let secret = ensure_secret(client, namespace, service).await?;
-        Ok(Self {
-            current: Arc::new(RwLock::new(Current::of(&secret)?)),
-        })
-    }
-
-    /// A certificate that lives in memory, for `host`.
-    pub fn in_memory(host: &str) -> anyhow::Result<Self> {
-        let data = new_data(&[host.to_owned()])?;
-        let secret = Secret {
-            data: Some(data.into_iter().collect()),
-            ..Secret::default()
-        };
+    pub async fn ensure(client: &Client, namespace: &str, hosts: &[String]) -> anyhow::Result<Self> {
+        let secret = ensure_secret(client, namespace, hosts).await?;
         Ok(Self {
             current: Arc::new(RwLock::new(Current::of(&secret)?)),
         })
     }
 
     /// Makes it again if it is due, and shows what the Secret holds.
-    pub async fn renew(&self, client: &Client, namespace: &str, service: &str) -> anyhow::Result<()> {
-        let secret = ensure_secret(client, namespace, service).await?;
+    pub async fn renew(&self, client: &Client, namespace: &str, hosts: &[String]) -> anyhow::Result<()> {
+        let secret = ensure_secret(client, namespace, hosts).await?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current::of(&secret)?;
         Ok(())
     }
@@ -96,7 +84,7 @@ impl Current {
     }
 }
 
-async fn ensure_secret(client: &Client, namespace: &str, service: &str) -> anyhow::Result<Secret> {
+async fn ensure_secret(client: &Client, namespace: &str, hosts: &[String]) -> anyhow::Result<Secret> {
     let api = Api::<Secret>::namespaced(client.clone(), namespace);
     let found = api.get_opt(NAME).await?;
     if let Some(secret) = &found
@@ -104,10 +92,6 @@ async fn ensure_secret(client: &Client, namespace: &str, service: &str) -> anyho
     {
         return Ok(secret.clone());
     }
-    let hosts = [
-        format!("{service}.{namespace}.svc"),
-        format!("{service}.{namespace}.svc.cluster.local"),
-    ];
     let metadata = found.map_or_else(
         || ObjectMeta {
             name: Some(NAME.to_owned()),
@@ -119,7 +103,7 @@ async fn ensure_secret(client: &Client, namespace: &str, service: &str) -> anyho
     let is_new = metadata.resource_version.is_none();
     let secret = Secret {
         metadata,
-        data: Some(new_data(&hosts)?.into_iter().collect()),
+        data: Some(new_data(hosts)?.into_iter().collect()),
         ..Secret::default()
     };
     let written = if is_new {

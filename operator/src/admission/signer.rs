@@ -56,13 +56,6 @@ impl Signer {
         })
     }
 
-    /// A signer with a fixed key, for tests of what is signed.
-    pub fn fixed(key: SigningKey, public: StampKey) -> Self {
-        Self {
-            current: RwLock::new(Pair { key, public }),
-        }
-    }
-
     /// Takes the key from the Secret again.
     pub async fn reload(&self, client: &Client, namespace: &str) -> anyhow::Result<()> {
         let fresh = Self::ensure(client, namespace).await?;

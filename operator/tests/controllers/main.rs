@@ -3,11 +3,13 @@
 
 mod bad_input;
 mod cluster;
+#[path = "../support/kubernetes.rs"]
 mod kubernetes;
 mod nodes;
 mod people;
 mod requests;
 mod restart;
 mod trust;
+#[path = "../support/wait.rs"]
 mod wait;
 mod world;
