@@ -1,4 +1,4 @@
-//! `ConfmanCluster`: a StatefulSet of nodes that replicate with Raft.
+//! `ConfmanCluster`: a `StatefulSet` of nodes that replicate with Raft.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions as YAML: what the derives give, and the rules at the root that they cannot.
+//! The definitions of the three kinds as YAML: what the derives give, and the rules at the root that they cannot.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;

@@ -1,4 +1,4 @@
-//! Prints the CustomResourceDefinitions, for `kubectl apply -f -`.
+//! Prints the definitions of the three kinds, for `kubectl apply -f -`.
 
 use std::io::Write as _;
 

@@ -42,7 +42,7 @@ fn modules(source: &TrackedFile, is_root: bool) -> Vec<String> {
             .strip_prefix("#[path = \"")
             .and_then(|rest| rest.strip_suffix("\"]"))
         {
-            renamed = Some(format!("{folder}/{path}"));
+            renamed = Some(joined(folder, path));
         } else if let Some(name) = declared(line) {
             found.push(renamed.take().unwrap_or_else(|| format!("{below}/{name}.rs")));
         } else if let Some(path) = line
@@ -53,6 +53,14 @@ fn modules(source: &TrackedFile, is_root: bool) -> Vec<String> {
         }
     }
     found
+}
+
+/// `path` as seen from `folder`, which it may leave by `..`.
+fn joined(folder: &str, path: &str) -> String {
+    match (path.strip_prefix("../"), folder.rsplit_once('/')) {
+        (Some(rest), Some((above, _))) => joined(above, rest),
+        _ => format!("{folder}/{path}"),
+    }
 }
 
 /// The name in `mod name;`, whatever its visibility.
@@ -82,8 +90,12 @@ mod tests {
             ("node/src/http.rs", "pub(crate) mod audit;\n"),
             ("node/src/http/audit.rs", ""),
             ("node/src/checks.rs", ""),
-            ("node/tests/http.rs", "#[path = \"http/cases.rs\"]\nmod cases;\n"),
+            (
+                "node/tests/http.rs",
+                "#[path = \"http/cases.rs\"]\nmod cases;\n#[path = \"../shared/wait.rs\"]\nmod wait;\n",
+            ),
             ("node/tests/http/cases.rs", ""),
+            ("node/shared/wait.rs", ""),
         ];
         assert_eq!(dead(&files), Vec::<String>::new());
     }

@@ -7,7 +7,7 @@ use confman_crds::{ConfigNamespace, GOVERNANCE_STAMP};
 use serde_json::json;
 
 use super::Admission;
-use super::review::{Add, Answer, Denied, Request};
+use super::review::{Add, Answer, Denied, Request, parse};
 use crate::translate;
 
 /// Somebody writes a namespace: stamps the governance fields if they are new, and keeps the stamp if they are not.
@@ -15,7 +15,7 @@ pub(super) async fn on_write(admission: &Admission, request: &Request<'_>) -> An
     let raw = request
         .object
         .ok_or_else(|| Denied::unable("the review has no object"))?;
-    let new: ConfigNamespace = serde_json::from_str(raw.get()).map_err(|error| Denied::invalid(error.to_string()))?;
+    let new: ConfigNamespace = parse(raw)?;
     let old: Option<ConfigNamespace> = match request.old_object {
         Some(raw) => serde_json::from_str(raw.get()).ok(),
         None => None,

@@ -6,12 +6,11 @@ use confman_api::stamp::{RequesterStatement, ReviewStatement};
 use confman_crds::{PublishRequestSpec, PublishRequestStatus, RequestedBy, Review};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::Admission;
-use super::review::{Add, Answer, Denied, Request, UserInfo};
+use super::review::{Add, Answer, Denied, Request, UserInfo, parse};
 use crate::translate::{self, FieldError, check_depth};
 
 /// Nothing of an object is nested deeper, `metadata.managedFields` included.
@@ -93,10 +92,6 @@ fn check_free_form(raw: &RawValue) -> Result<(), Denied> {
         return Err(Denied::invalid(message));
     }
     Ok(())
-}
-
-fn parse<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Denied> {
-    serde_json::from_str(raw.get()).map_err(|error| Denied::invalid(error.to_string()))
 }
 
 /// A manifest may name its author, and nobody else; the rest is written here.

@@ -1,6 +1,7 @@
 //! `AdmissionReview` v1 as this service reads and answers it. Objects stay raw text until their depth is known.
 
 use kube::core::admission::Operation;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -118,6 +119,17 @@ impl Denied {
     pub fn message(&self) -> &str {
         &self.message
     }
+}
+
+/// Reads an object; what has the wrong type is named with its field.
+pub(super) fn parse<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Denied> {
+    let mut text = serde_json::Deserializer::from_str(raw.get());
+    serde_path_to_error::deserialize(&mut text).map_err(|error| {
+        let (field, cause) = (error.path().to_string(), error.into_inner().to_string());
+        // Line and column are those of the API server's text, not of the person's.
+        let cause = cause.split(" at line ").next().unwrap_or_default();
+        Denied::invalid(format!("{field}: {cause}"))
+    })
 }
 
 /// One operation of a JSON patch (RFC 6902): adds `value` at `path`, or replaces what is there.
