@@ -16,7 +16,7 @@ const LONGEST_GAP_MS: u64 = 5_000;
 
 /// Deletes the leader's pod; reads go on, another node leads, the pod comes back.
 pub(super) fn delete_leader(stage: &mut Stage<'_>) -> anyhow::Result<String> {
-    let before = counted(stage.kubectl())?;
+    let before = counted(stage)?;
     let old = stage.leader.clone();
     let pod = stage
         .kubectl()
@@ -48,7 +48,7 @@ pub(super) fn delete_leader(stage: &mut Stage<'_>) -> anyhow::Result<String> {
         .kubectl()
         .wait_for(stage.console, cluster, PATIENCE, |object| Ok(is_true(object, "Ready")))?;
 
-    let after = counted(stage.kubectl())?;
+    let after = counted(stage)?;
     let reads = after.reads - before.reads;
     anyhow::ensure!(reads > 0, "nothing was read during the failover");
     anyhow::ensure!(

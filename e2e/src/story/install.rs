@@ -57,7 +57,14 @@ pub(super) fn apply_samples(stage: &mut Stage<'_>) -> anyhow::Result<String> {
         &["apply", "-f", "manifests/samples/namespace.yaml"],
     )?;
     make_api_key(stage)?;
-    kubectl.run(stage.console, None, &["apply", "-f", "manifests/samples/"])?;
+    // The Service of admission may answer a moment later than its pods do.
+    stage.console.wait_for("admission", PATIENCE, || {
+        let applied = kubectl.run(stage.console, None, &["apply", "-f", "manifests/samples/"]);
+        match applied {
+            Err(error) if error.to_string().contains("failed calling webhook") => Ok(Look::NotYet(error.to_string())),
+            other => other.map(Look::Found),
+        }
+    })?;
     Ok("applied: a ConfmanCluster, a ConfigNamespace, and the rights of ada and bob".to_owned())
 }
 

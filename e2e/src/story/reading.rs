@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{CLUSTER, KEY, NAMESPACE, PATH, PATIENCE, Stage};
 use crate::console::Look;
-use crate::kubectl::{Kubectl, text_at};
+use crate::kubectl::text_at;
 
 /// The pod that reads in a loop; its manifest is beside this file.
 pub(super) const POD: &str = "reader";
@@ -103,10 +103,12 @@ pub(super) struct Counted {
     pub(super) longest_gap_ms: u64,
 }
 
-/// Reads the loop's count.
-pub(super) fn counted(kubectl: &Kubectl) -> anyhow::Result<Counted> {
-    let log = kubectl.quiet(&["-n", NAMESPACE, "logs", POD, "--tail=1"])?;
-    parse(&log).with_context(|| format!("the reader logged {log:?}"))
+/// Reads the loop's count; waits for its first line.
+pub(super) fn counted(stage: &Stage<'_>) -> anyhow::Result<Counted> {
+    stage.console.wait_for("the reader", PATIENCE, || {
+        let log = stage.kubectl().quiet(&["-n", NAMESPACE, "logs", POD, "--tail=1"])?;
+        Ok(parse(&log).map_or_else(|| Look::NotYet(format!("it logged {log:?}")), Look::Found))
+    })
 }
 
 /// Waits until the loop has seen `value`.
