@@ -36,7 +36,10 @@ async fn serve(folder: &Path, port: u16) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let key = api_keys::generate("dev").context("no randomness")?;
     let node = start(folder, port, &key).await?;
-    print_welcome(&node, folder, &key)?;
+    if let Err(error) = print_welcome(&node, folder, &key) {
+        // `dev | head -1` closes the pipe; the node serves all the same.
+        tracing::warn!(%error, "the welcome cannot be written");
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod entrance;
 pub mod health;
 pub mod internal;
+pub mod linger;
 pub mod negotiate;
 pub mod publish_requests;
 pub mod reply;

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use crate::http::call::RemoteAddress;
+use crate::http::linger;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// After a failed accept (out of file descriptors, say) the loop must not spin.
@@ -136,9 +137,13 @@ async fn exchange<S: Read + Write + Unpin + Send + 'static>(
 ) {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
-        let mut request = request.map(Body::new);
+        let (mut request, rest) = linger::lend(request.map(Body::new));
         request.extensions_mut().insert(remote);
-        async move { router.call(request).await }
+        async move {
+            let response = router.call(request).await;
+            rest.discard().await;
+            response
+        }
     });
     let mut connection = pin!(builder.serve_connection(stream, service));
     let ended = tokio::select! {

@@ -131,6 +131,7 @@ impl StepView {
         let Step {
             kind,
             actor,
+            groups: _,
             at,
             position,
             comment,

@@ -142,13 +142,16 @@ pub fn content_digest(content: &Content<'_>) -> Digest {
     Digest::of_canonical(content)
 }
 
-/// Canonical JSON of one of our own types.
+/// Canonical JSON of one of our own types. Whole numbers that a double would round stay digit for digit, so that every
+/// number that someone may send has a digest.
 ///
 /// # Panics
 /// If the type does not serialise to I-JSON: a mistake in the type, caught by its first test.
 pub fn canonical_json(value: &impl Serialize) -> String {
     let text = serde_json::to_string(value).expect("our own types serialise");
-    canonical_json_text(&text).expect("our own types are I-JSON")
+    let mut out = String::with_capacity(text.len());
+    write_canonical(&text, 0, write_own_number, &mut out).expect("our own types are I-JSON");
+    out
 }
 
 /// Canonical JSON (RFC 8785) of foreign JSON text.
@@ -159,7 +162,7 @@ pub fn canonical_json(value: &impl Serialize) -> String {
 pub fn canonical_json_text(text: &str) -> Result<String, ValueError> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| malformed(&error))?;
     let mut out = String::with_capacity(text.len());
-    write_canonical(raw.get(), 0, &mut out)?;
+    write_canonical(raw.get(), 0, write_number, &mut out)?;
     Ok(out)
 }
 
@@ -167,14 +170,17 @@ fn malformed(error: &serde_json::Error) -> ValueError {
     ValueError::Malformed(error.to_string())
 }
 
-fn write_canonical(raw: &str, depth: usize, out: &mut String) -> Result<(), ValueError> {
+/// Writes a number in canonical form, or says why it has none.
+type NumberWriter = fn(&str, &mut String) -> Result<(), ValueError>;
+
+fn write_canonical(raw: &str, depth: usize, numbers: NumberWriter, out: &mut String) -> Result<(), ValueError> {
     if depth > ConfigValue::MAX_DEPTH {
         return Err(ValueError::TooDeep {
             limit: ConfigValue::MAX_DEPTH,
         });
     }
     match raw.as_bytes().first() {
-        Some(b'{') => write_object(raw, depth, out),
+        Some(b'{') => write_object(raw, depth, numbers, out),
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(raw).map_err(|error| malformed(&error))?;
             out.push('[');
@@ -182,7 +188,7 @@ fn write_canonical(raw: &str, depth: usize, out: &mut String) -> Result<(), Valu
                 if position > 0 {
                     out.push(',');
                 }
-                write_canonical(item.get(), depth + 1, out)?;
+                write_canonical(item.get(), depth + 1, numbers, out)?;
             }
             out.push(']');
             Ok(())
@@ -192,7 +198,7 @@ fn write_canonical(raw: &str, depth: usize, out: &mut String) -> Result<(), Valu
             write_string(&text, out);
             Ok(())
         }
-        Some(b'-' | b'0'..=b'9') => write_number(raw, out),
+        Some(b'-' | b'0'..=b'9') => numbers(raw, out),
         Some(_) | None => {
             out.push_str(raw);
             Ok(())
@@ -200,7 +206,7 @@ fn write_canonical(raw: &str, depth: usize, out: &mut String) -> Result<(), Valu
     }
 }
 
-fn write_object(raw: &str, depth: usize, out: &mut String) -> Result<(), ValueError> {
+fn write_object(raw: &str, depth: usize, numbers: NumberWriter, out: &mut String) -> Result<(), ValueError> {
     let members = Members
         .deserialize(&mut serde_json::Deserializer::from_str(raw))
         .map_err(|error| malformed(&error))?;
@@ -218,7 +224,7 @@ fn write_object(raw: &str, depth: usize, out: &mut String) -> Result<(), ValueEr
         }
         write_string(name, out);
         out.push(':');
-        write_canonical(value.get(), depth + 1, out)?;
+        write_canonical(value.get(), depth + 1, numbers, out)?;
     }
     out.push('}');
     Ok(())
@@ -227,6 +233,14 @@ fn write_object(raw: &str, depth: usize, out: &mut String) -> Result<(), ValueEr
 fn write_string(text: &str, out: &mut String) {
     // serde_json escapes exactly what RFC 8785 section 3.2.2.2 asks for.
     out.push_str(&serde_json::Value::from(text).to_string());
+}
+
+fn write_own_number(raw: &str, out: &mut String) -> Result<(), ValueError> {
+    match raw.parse::<u64>() {
+        Ok(_) => out.push_str(raw),
+        Err(_) => write_number(raw, out)?,
+    }
+    Ok(())
 }
 
 fn write_number(raw: &str, out: &mut String) -> Result<(), ValueError> {

@@ -286,9 +286,9 @@ pub struct LogPosition {
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since the epoch, limited to the years 1970 to 9999.
+    /// From milliseconds since the epoch, limited to the years 1970 to 9999 (and there to what can be written as text).
     pub fn from_millis(millis: i64) -> Self {
-        Self(millis.clamp(0, 253_402_300_799_999))
+        Self(millis.clamp(0, jiff::Timestamp::MAX.as_millisecond()))
     }
 
     /// Milliseconds since the epoch.

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 
 use crate::audit::{AuditEvent, AuditHead};
 use crate::cluster::{ClusterRecord, StampKey};
+use crate::digest::Digest;
 use crate::entry::{ConfigEntry, Version};
 use crate::ids::{ConfigKey, NamespacePath, RequestId};
 use crate::namespace::ConfigNamespace;
@@ -17,6 +18,7 @@ pub struct MemoryState {
     cluster: Option<ClusterRecord>,
     stamp_keys: BTreeMap<String, StampKey>,
     nonces: BTreeMap<String, RequestId>,
+    applied_specs: BTreeMap<(String, String, Digest), RequestId>,
     namespaces: BTreeMap<NamespacePath, ConfigNamespace>,
     claims: BTreeMap<(String, String), NamespacePath>,
     entries: BTreeMap<(NamespacePath, ConfigKey), ConfigEntry>,
@@ -41,6 +43,15 @@ impl MemoryState {
             }
             Change::PutNonce { nonce, request_id } => {
                 self.nonces.insert(nonce, request_id);
+            }
+            Change::PutAppliedSpec {
+                kubernetes_namespace,
+                name,
+                spec_digest,
+                request_id,
+            } => {
+                self.applied_specs
+                    .insert((kubernetes_namespace, name, spec_digest), request_id);
             }
             Change::PutNamespace(namespace) => {
                 self.namespaces.insert(namespace.path.clone(), *namespace);
@@ -106,6 +117,16 @@ impl StateView for MemoryState {
 
     fn nonce(&self, nonce: &str) -> Result<Option<RequestId>, Infallible> {
         Ok(self.nonces.get(nonce).cloned())
+    }
+
+    fn applied_spec(
+        &self,
+        kubernetes_namespace: &str,
+        name: &str,
+        spec_digest: Digest,
+    ) -> Result<Option<RequestId>, Infallible> {
+        let applied = (kubernetes_namespace.to_owned(), name.to_owned(), spec_digest);
+        Ok(self.applied_specs.get(&applied).cloned())
     }
 
     fn namespace(&self, path: &NamespacePath) -> Result<Option<ConfigNamespace>, Infallible> {

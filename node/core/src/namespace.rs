@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::Role;
+use crate::access::{Action, Role, allows};
 use crate::digest::Digest;
 use crate::ids::{NamespacePath, Timestamp};
 use crate::principal::{Actor, Principal};
@@ -121,11 +121,17 @@ pub fn strongest_role<'a>(lineage: impl IntoIterator<Item = &'a ConfigNamespace>
     strongest
 }
 
+/// May `actor` do `action` in the first namespace of `lineage`? Roles as in [`strongest_role`], rights as in
+/// [`allows`].
+pub fn may<'a>(lineage: impl IntoIterator<Item = &'a ConfigNamespace>, actor: &Actor, action: Action) -> bool {
+    strongest_role(lineage, actor).is_some_and(|role| allows(role, action))
+}
+
 /// The workflow that holds in the first namespace of `lineage`: the strictest of all, whether or not roles are inherited.
 pub fn effective_workflow<'a>(lineage: impl IntoIterator<Item = &'a ConfigNamespace>) -> Workflow {
     lineage
         .into_iter()
-        .filter_map(|namespace| namespace.settings.governance.workflow)
+        .filter_map(ConfigNamespace::own_workflow)
         .reduce(Workflow::stricter)
         .unwrap_or(Workflow::REVIEWED)
 }
@@ -155,6 +161,12 @@ pub struct ConfigNamespace {
 }
 
 impl ConfigNamespace {
+    /// What this namespace itself asks for; `/` always asks for something, so that saying nothing there lifts no floor.
+    pub fn own_workflow(&self) -> Option<Workflow> {
+        let unsaid = self.path.is_root().then_some(Workflow::REVIEWED);
+        self.settings.governance.workflow.or(unsaid)
+    }
+
     /// The strongest role that this namespace itself assigns to `actor`.
     fn own_role(&self, actor: &Actor) -> Option<Role> {
         let roles = self.settings.governance.roles.iter();

@@ -65,7 +65,8 @@ pub enum RequestState {
     Rejected,
     /// Ended without a decision.
     Withdrawn,
-    /// Approved, but the live version had moved; nothing was published.
+    /// Approved, but the live version had moved; or this very spec of this very object was published before, as
+    /// [`PublishRequest::published_version`] then says. Nothing was published.
     Superseded,
 }
 
@@ -120,6 +121,9 @@ pub struct Step {
     pub kind: StepKind,
     /// In whose name.
     pub actor: Principal,
+    /// Groups of the reviewer that gave the right to review; so the right can be looked at again when it is decided.
+    #[serde(default)]
+    pub groups: BTreeSet<Principal>,
     /// Proposal time.
     pub at: Timestamp,
     /// Log position.
@@ -142,7 +146,7 @@ pub enum StepKind {
     Withdrawn,
     /// Published as [`PublishRequest::published_version`].
     Published,
-    /// Superseded.
+    /// Superseded, see [`RequestState::Superseded`].
     Superseded,
 }
 
@@ -176,7 +180,7 @@ pub struct PublishRequest {
     pub state: RequestState,
     /// Every transition, oldest first; the approvals among them are the ones counted.
     pub steps: Vec<Step>,
-    /// The version it made.
+    /// The version it made, or found live; for a superseded one: the version that the same spec made before.
     #[serde(default)]
     pub published_version: Option<u64>,
 }

@@ -2,6 +2,7 @@
 
 use crate::audit::{AuditEvent, AuditHead};
 use crate::cluster::{ClusterRecord, StampKey};
+use crate::digest::Digest;
 use crate::entry::{ConfigEntry, Version};
 use crate::ids::{ConfigKey, NamespacePath, RequestId};
 use crate::namespace::ConfigNamespace;
@@ -20,6 +21,13 @@ pub trait StateView {
     fn stamp_key(&self, key_id: &str) -> Result<Option<StampKey>, Self::Error>;
     /// The request that used this nonce.
     fn nonce(&self, nonce: &str) -> Result<Option<RequestId>, Self::Error>;
+    /// The request that published this spec of the `PublishRequest` object `kubernetes_namespace/name`.
+    fn applied_spec(
+        &self,
+        kubernetes_namespace: &str,
+        name: &str,
+        spec_digest: Digest,
+    ) -> Result<Option<RequestId>, Self::Error>;
     /// One namespace.
     fn namespace(&self, path: &NamespacePath) -> Result<Option<ConfigNamespace>, Self::Error>;
     /// The path that the `ConfigNamespace` object `kubernetes_namespace/name` claims.
@@ -48,6 +56,17 @@ pub enum Change {
         /// The nonce.
         nonce: String,
         /// Who used it.
+        request_id: RequestId,
+    },
+    /// A spec of an object that was published, and the request that did it.
+    PutAppliedSpec {
+        /// Kubernetes namespace of the object.
+        kubernetes_namespace: String,
+        /// Name of the object.
+        name: String,
+        /// Digest of the spec.
+        spec_digest: Digest,
+        /// Which request published it.
         request_id: RequestId,
     },
     /// A namespace, by path.

@@ -31,6 +31,7 @@ pub mod wire;
 pub use cluster::NonceUse;
 pub use entry::LiveRow;
 pub use namespace::ClaimedPath;
+pub use publish_request::AppliedSpec;
 pub use raft::{AppliedRow, FloorRecord};
 
 /// Format of the envelope that this binary writes, and the only one it reads.
@@ -76,6 +77,8 @@ pub enum Kind {
     AuditEvent = 25,
     /// [`confman_core::audit::AuditHead`].
     AuditHead = 26,
+    /// The request that published a spec of an object.
+    AppliedSpec = 27,
     /// List of the files of a snapshot.
     SnapshotManifest = 32,
     /// Identity of a node.

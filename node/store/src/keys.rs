@@ -42,12 +42,14 @@
 //! | `state` | 16 | request id | `PublishRequest` |
 //! | `state` | 17 | request state u8, request id | empty: requests by state |
 //! | `state` | 18 | path, 00, submit index u64, request id | empty: requests of a namespace, by age |
+//! | `state` | 19 | Kubernetes namespace, 00, name, 00, spec digest | `AppliedSpec` |
 //! | `history` | 20 | path, 00, key, 00, number u64 | `Version` |
 //! | `audit` | 30 | index u64, seq u32 | `AuditEvent` |
 //! | `audit` | 31 | path of the namespace *or of one above it*, 00, index u64, seq u32 | empty: audit of a subtree, by time; `/` needs none |
 //!
 //! 00 cannot occur in a path, a key, a request id or a Kubernetes name.
 
+use confman_core::digest::Digest;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
 use confman_core::publish_request::RequestState;
 
@@ -93,6 +95,8 @@ pub const REQUESTS: u8 = 0x16;
 pub const REQUESTS_BY_STATE: u8 = 0x17;
 /// Prefix of the requests of a namespace.
 pub const REQUESTS_OF_NAMESPACE: u8 = 0x18;
+/// Prefix of the applied specs.
+pub const APPLIED_SPECS: u8 = 0x19;
 /// Prefix of the versions.
 pub const VERSIONS: u8 = 0x20;
 /// Prefix of the audit events.
@@ -183,6 +187,17 @@ pub fn stamp_key(key_id: &str) -> Vec<u8> {
 /// Key of a used nonce.
 pub fn nonce(nonce: &str) -> Vec<u8> {
     KeyWriter::new(NONCES).text(nonce).done()
+}
+
+/// Key of an applied spec.
+pub fn applied_spec(kubernetes_namespace: &str, name: &str, spec_digest: Digest) -> Vec<u8> {
+    let object = KeyWriter::new(APPLIED_SPECS)
+        .text(kubernetes_namespace)
+        .end()
+        .text(name);
+    let mut key = object.end().done();
+    key.extend_from_slice(spec_digest.as_bytes());
+    key
 }
 
 /// Key of a config namespace.

@@ -261,6 +261,33 @@ async fn a_chunked_body_over_the_limit_and_a_large_header_are_refused() {
     cluster.wait_ready(0).await;
 }
 
+/// What is refused before its body was read: the route, the key, the media type, the length.
+const UNREAD: &[(&str, &str, u16)] = &[
+    ("/nowhere", "", 404),
+    ("/api/v1/config/apps/colour", "x-api-key: wrong\r\n", 401),
+    ("/api/v1/config/apps/colour", "", 401),
+    ("/api/v1/config/apps/colour", "KEY", 415),
+    ("/api/v1/config/apps/colour", "KEYcontent-type: text/plain\r\n", 413),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_before_it_listens_hears_why_it_was_refused() {
+    let cluster = site().await;
+    let key = format!("x-api-key: {}\r\n", cluster.reader_key);
+    let body = vec![b'x'; 8_000_000];
+    for (path, headers, status) in UNREAD {
+        let headers = headers.replace("KEY", &key);
+        let length = body.len();
+        let head = format!("PUT {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {length}\r\n\r\n");
+        // Without `connection: close`: the connection is still good for the next request.
+        let mut request = [head.as_bytes(), body.as_slice()].concat();
+        request.extend_from_slice(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answers = raw(&cluster.http_address(0), &request);
+        assert_eq!(parse(&answers).0, *status, "{path} {headers}: {answers}");
+        assert!(answers.contains("HTTP/1.1 200"), "{path} {headers}: {answers}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_couriers_bodies_are_checked_too() {
     let cluster = site().await;

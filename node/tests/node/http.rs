@@ -109,8 +109,7 @@ pub(crate) fn raw(address: &str, bytes: &[u8]) -> String {
     stream
         .set_read_timeout(Some(Duration::from_mins(1)))
         .expect("a timeout can be set");
-    // The node may answer and close before it has read everything.
-    let _ = stream.write_all(bytes);
+    stream.write_all(bytes).expect("the node reads what is sent");
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()

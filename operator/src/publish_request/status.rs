@@ -90,6 +90,10 @@ fn conditions_of(request: &Recorded) -> Vec<Wanted> {
         RequestState::Published => conditions::ready(published_reason(request), published(request)),
         RequestState::Rejected => conditions::stalled("Rejected", ended("rejected by")),
         RequestState::Withdrawn => conditions::stalled("Withdrawn", ended("withdrawn by")),
+        // Manifests that stay in Git are applied again and again: nothing is wrong with the object.
+        RequestState::Superseded if request.published_version.is_some() => {
+            conditions::ready("AlreadyApplied", already_applied(request))
+        }
         RequestState::Superseded => conditions::stalled("Superseded", ended("approved too late by")),
     };
     wanted.push(accepted("the cluster has it".to_owned()));
@@ -107,6 +111,13 @@ fn published(request: &Recorded) -> String {
         .map(|version| version.to_string())
         .unwrap_or_default();
     format!("{} is at version {version}", request.namespace.join(&request.spec.key))
+}
+
+fn already_applied(request: &Recorded) -> String {
+    let version = request.published_version.unwrap_or_default();
+    format!(
+        "this spec was published before, as version {version}; to ask for it again, make a request under another name"
+    )
 }
 
 /// Writes it, if it is not there already.

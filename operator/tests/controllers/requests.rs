@@ -137,6 +137,30 @@ async fn an_object_made_again_is_another_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_applied_again_does_not_bring_an_old_value_back() {
+    let world = World::serving(1).await;
+    let publish = async |name: &str, value: &str| {
+        world.create_request(name, "ada", value).await;
+        world.wait_state(name, "PendingReview").await;
+        let reviewed = world.review(name, "bob", Decision::Approve).await;
+        reviewed.expect("the review is stored");
+        world.wait_state(name, "Published").await;
+    };
+    publish("first", "v1").await;
+    publish("second", "v2").await;
+    let api = world.api::<PublishRequest>();
+    api.delete("first", &DeleteParams::default())
+        .await
+        .expect("it can be deleted");
+    world.create_request("first", "ada", "v1").await;
+    let again = world.wait_state("first", "Superseded").await.status.unwrap_or_default();
+    assert!(has(&again.conditions, "Ready", "True"), "{:?}", again.conditions);
+    assert!(!has(&again.conditions, "Stalled", "True"), "{:?}", again.conditions);
+    assert_eq!(again.published_version, Some(1));
+    assert_eq!(world.read("api-version").await.expect("it can be read")["value"], "v2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_waits_for_its_namespace() {
     let world = World::serving(1).await;
     let mut spec = crate::world::request_spec("v1");

@@ -1,8 +1,11 @@
 //! Counts one person's approval; the last one needed publishes, unless the live version has moved since.
 
+use crate::access::Action;
 use crate::audit::{AuditAction, AuditChange};
 use crate::entry::Version;
+use crate::namespace::{ConfigNamespace, may};
 use crate::outcome::{Outcome, Rejection};
+use crate::principal::{Actor, Principal};
 use crate::proposal::ReviewRequest;
 use crate::publish_request::{Decision, PublishRequest, RequestState, StepKind};
 use crate::state::{Change, StateView};
@@ -12,7 +15,7 @@ use super::context::{Context, Step, check_names_no_namespace, invalid, live_dige
 use super::journal::{Journal, Transition};
 use super::publish::{NewVersion, publish};
 use super::review::{Review, step};
-use super::submit_request::required_approvals;
+use super::submit_request::{applied_spec, required_approvals};
 
 pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequest) -> Step<Accepted, V> {
     let review = Review::of(context, command, Decision::Approve)?;
@@ -62,17 +65,17 @@ fn approve<V: StateView>(
     key_id: &str,
     live: Option<&Version>,
 ) -> Step<Accepted, V> {
+    let approval = review.approval(context);
     let mut request = review.request;
     let reviewer = review.reviewer.principal;
     let comment = review.statement.comment.as_deref();
-    request
-        .steps
-        .push(step(context, StepKind::Approved, &reviewer, comment));
+    request.steps.push(approval);
     // The policy at submission and the one now must both be met: the stricter of them is.
     request.required_approvals = request
         .required_approvals
         .max(required_approvals(&review.lineage, &request.requested_by));
-    let enough = request.approvers().count() >= usize::from(request.required_approvals);
+    let approvers = eligible_approvers(&request, &review.lineage);
+    let enough = approvers.len() >= usize::from(request.required_approvals);
     if enough {
         request.state = RequestState::Approved;
     }
@@ -85,9 +88,23 @@ fn approve<V: StateView>(
             .comment(comment),
     );
     if enough {
-        go_live(context, &mut journal, &mut request, live)?;
+        go_live(context, &mut journal, &mut request, (approvers, live))?;
     }
     Ok(accept(journal, request))
+}
+
+/// Whose approvals count by the roles of now, in order: one who has lost the right since has no say any more.
+fn eligible_approvers(request: &PublishRequest, lineage: &[ConfigNamespace]) -> Vec<Principal> {
+    let approvals = request.steps.iter().filter(|step| step.kind == StepKind::Approved);
+    let still_may = approvals.filter(|step| {
+        let approver = Actor {
+            principal: step.actor.clone(),
+            groups: step.groups.clone(),
+            ip: None,
+        };
+        may(lineage, &approver, Action::Review)
+    });
+    still_may.map(|step| step.actor.clone()).collect()
 }
 
 /// Publishes in the name of the last approver.
@@ -95,9 +112,8 @@ fn go_live<V: StateView>(
     context: &Context<'_, V>,
     journal: &mut Journal,
     request: &mut PublishRequest,
-    live: Option<&Version>,
+    (approvers, live): (Vec<Principal>, Option<&Version>),
 ) -> Step<(), V> {
-    let approvers: Vec<_> = request.approvers().cloned().collect();
     let publisher = approvers
         .last()
         .cloned()
@@ -116,6 +132,7 @@ fn go_live<V: StateView>(
     request.state = RequestState::Published;
     request.published_version = Some(version.number);
     request.steps.push(step(context, StepKind::Published, &publisher, None));
+    journal.put(applied_spec(request));
     let change = AuditChange {
         previous_version: live.map(|version| version.number),
         new_version: Some(version.number),

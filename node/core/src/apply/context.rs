@@ -1,16 +1,21 @@
 //! What every command works with: the state, its place in the log, the time, and the stamps it may trust.
 
+use crate::access::Action;
 use crate::audit::AuditHead;
 use crate::cluster::{ClusterRecord, StampKey};
 use crate::digest::Digest;
 use crate::entry::{ConfigEntry, Version};
 use crate::ids::{ClusterId, ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
-use crate::namespace::ConfigNamespace;
+use crate::namespace::{ConfigNamespace, may};
 use crate::outcome::Rejection;
+use crate::principal::{Actor, Principal};
 use crate::proposal::Proposal;
 use crate::publish_request::PublishRequest;
-use crate::stamp::{Signed, Statement};
+use crate::stamp::{Signed, StampedUser, Statement};
 use crate::state::StateView;
+
+/// Longest name of a Kubernetes object in bytes (RFC 1123 subdomain).
+const MAX_KUBERNETES_NAME_BYTES: usize = 253;
 
 /// Why a command ends early.
 pub(super) enum Stop<E> {
@@ -116,6 +121,51 @@ impl<'a, V: StateView> Context<'a, V> {
         }
         Ok(())
     }
+}
+
+/// Refuses what the roles of `actor` in the first namespace of `lineage` do not allow; `at` is for the message.
+pub(super) fn check_may(
+    actor: &Actor,
+    action: Action,
+    lineage: &[ConfigNamespace],
+    at: &NamespacePath,
+) -> Result<(), Rejection> {
+    if may(lineage, actor, action) {
+        return Ok(());
+    }
+    Err(Rejection::Forbidden {
+        principal: actor.principal.clone(),
+        action,
+        namespace: at.clone(),
+    })
+}
+
+/// Refuses a stamped user whose names would not be read back as written, or that has too many groups.
+pub(super) fn check_user(user: &StampedUser) -> Result<(), Rejection> {
+    let (given, limit) = (user.groups.len(), StampedUser::MAX_GROUPS);
+    if given > limit {
+        return Err(invalid_stamp(format!(
+            "its user has {given} groups, the limit is {limit}"
+        )));
+    }
+    let actor = user.actor();
+    let is_lost = |subject: &&Principal| Principal::parse(&subject.to_string()).as_ref() != Ok(*subject);
+    if actor.subjects().find(is_lost).is_some() {
+        let limit = Principal::MAX_NAME_BYTES;
+        let detail = format!("names of its user and groups must have 1 to {limit} bytes and no control characters");
+        return Err(invalid_stamp(detail));
+    }
+    Ok(())
+}
+
+/// Refuses what can be no name in Kubernetes, and could not be told apart from another on disk.
+pub(super) fn check_kubernetes_name(field: &str, name: &str) -> Result<(), Rejection> {
+    let in_shape = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+    if (1..=MAX_KUBERNETES_NAME_BYTES).contains(&name.len()) && name.bytes().all(in_shape) {
+        return Ok(());
+    }
+    let detail = format!("it must have 1 to {MAX_KUBERNETES_NAME_BYTES} printable ASCII characters other than \"/\"");
+    Err(invalid(field, detail))
 }
 
 /// Refuses a stamp that was made for something else.

@@ -1,10 +1,10 @@
 //! Creates or updates a config namespace: the stamped person must hold the right, and governance may only tighten.
 
-use crate::access::{Action, Role, allows};
+use crate::access::{Action, Role};
 use crate::audit::AuditAction;
 use crate::digest::{Digest, governance_digest};
 use crate::ids::{ConfigKey, NamespacePath};
-use crate::namespace::{ConfigNamespace, strongest_role};
+use crate::namespace::{Claim, ConfigNamespace};
 use crate::outcome::{Outcome, Rejection};
 use crate::principal::{Actor, Principal};
 use crate::proposal::DeclareNamespace;
@@ -12,12 +12,13 @@ use crate::stamp::stamp_digest;
 use crate::state::{Change, StateView};
 
 use super::Accepted;
-use super::context::{Context, Step, Stop, bound, invalid};
+use super::context::{Context, Step, Stop, bound, check_kubernetes_name, check_may, check_user, invalid};
 use super::governance::{check_floor, check_only_tightens, check_settings, loosening};
 use super::journal::{Journal, Transition};
 
 pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DeclareNamespace) -> Step<Accepted, V> {
     check_stamp(context, command)?;
+    check_claim(command)?;
     check_settings(&command.settings)?;
     check_delegated(context, command)?;
     check_claims_one_path(context, command)?;
@@ -33,6 +34,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DeclareNam
 fn check_stamp<V: StateView>(context: &Context<'_, V>, command: &DeclareNamespace) -> Step<(), V> {
     context.verify(&command.governance, |statement| &statement.cluster_id)?;
     let statement = &command.governance.statement;
+    check_user(&statement.user)?;
     let claim = &command.claim;
     bound(
         "Kubernetes namespace",
@@ -44,6 +46,17 @@ fn check_stamp<V: StateView>(context: &Context<'_, V>, command: &DeclareNamespac
     let digest = governance_digest(&command.settings.governance);
     bound("governance fields with digest", &statement.governance_digest, &digest)?;
     Ok(())
+}
+
+fn check_claim(command: &DeclareNamespace) -> Result<(), Rejection> {
+    let Claim {
+        kubernetes_namespace,
+        name,
+        uid,
+    } = &command.claim;
+    check_kubernetes_name("metadata.namespace", kubernetes_namespace)?;
+    check_kubernetes_name("metadata.name", name)?;
+    check_kubernetes_name("metadata.uid", uid)
 }
 
 /// Only the cluster's own Kubernetes namespace declares paths.
@@ -77,7 +90,7 @@ fn create<V: StateView>(
 ) -> Step<Accepted, V> {
     let actor = command.governance.statement.user.actor();
     let parent = nearest(ancestors)?;
-    check_admin(&actor, ancestors, &parent.path)?;
+    check_may(&actor, Action::Govern, ancestors, &parent.path)?;
     check_names_no_key(context, &command.path)?;
     check_floor(command.settings.governance.workflow, ancestors)?;
     check_children(context, command, &actor, parent)?;
@@ -98,17 +111,6 @@ fn create<V: StateView>(
 fn nearest(ancestors: &[ConfigNamespace]) -> Result<&ConfigNamespace, Rejection> {
     // `/` exists from bootstrap on, so only a state without a cluster has none.
     ancestors.first().ok_or(Rejection::ClusterNotInitialised)
-}
-
-fn check_admin(actor: &Actor, lineage: &[ConfigNamespace], at: &NamespacePath) -> Result<(), Rejection> {
-    if strongest_role(lineage, actor).is_some_and(|role| allows(role, Action::Govern)) {
-        return Ok(());
-    }
-    Err(Rejection::Forbidden {
-        principal: actor.principal.clone(),
-        action: Action::Govern,
-        namespace: at.clone(),
-    })
 }
 
 fn check_names_no_key<V: StateView>(context: &Context<'_, V>, path: &NamespacePath) -> Step<(), V> {
@@ -139,7 +141,7 @@ fn check_children<V: StateView>(
         return Ok(());
     };
     for child in &below {
-        check_admin(actor, &context.lineage(&child.path)?, &child.path)?;
+        check_may(actor, Action::Govern, &context.lineage(&child.path)?, &child.path)?;
     }
     let governance = &command.settings.governance;
     if !governance.inherit {
@@ -174,7 +176,7 @@ fn update<V: StateView>(
         check_follows(&present, command)?;
         let mut lineage = vec![present.clone()];
         lineage.extend_from_slice(ancestors);
-        check_admin(&actor, &lineage, &command.path)?;
+        check_may(&actor, Action::Govern, &lineage, &command.path)?;
         check_floor(command.settings.governance.workflow, ancestors)?;
         check_only_tightens(&present, &command.settings.governance, ancestors)?;
         check_root_keeps_an_admin(command)?;

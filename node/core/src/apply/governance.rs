@@ -61,7 +61,7 @@ pub(super) fn check_floor(workflow: Option<Workflow>, ancestors: &[ConfigNamespa
         return Ok(());
     };
     for ancestor in ancestors {
-        let Some(floor) = ancestor.settings.governance.workflow else {
+        let Some(floor) = ancestor.own_workflow() else {
             continue;
         };
         if floor.require_approval && !own.require_approval {
@@ -96,9 +96,10 @@ pub(super) fn check_only_tightens(
             before.inherit, new.inherit
         )));
     }
-    let floor = effective_workflow(ancestors);
-    let effective = |own: Option<Workflow>| own.map_or(floor, |own| own.stricter(floor));
-    let (was, becomes) = (effective(before.workflow), effective(new.workflow));
+    let mut renewed = old.clone();
+    renewed.settings.governance.workflow = new.workflow;
+    let effective = |own| effective_workflow(std::iter::once(own).chain(ancestors));
+    let (was, becomes) = (effective(old), effective(&renewed));
     if was.require_approval && !becomes.require_approval {
         return Err(loosening("workflow.requireApproval is switched off".to_owned()));
     }

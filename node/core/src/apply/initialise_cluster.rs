@@ -13,7 +13,7 @@ use crate::proposal::InitialiseCluster;
 use crate::state::{Change, StateView};
 
 use super::Accepted;
-use super::context::{Context, Step, Stop, invalid};
+use super::context::{Context, Step, Stop, check_kubernetes_name, invalid};
 use super::governance::check_workflow;
 use super::journal::{Journal, Transition};
 use super::register_stamp_key::check_key;
@@ -32,6 +32,8 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &Initialise
         let cluster_id = cluster.cluster_id;
         Err(Rejection::ClusterAlreadyInitialised { cluster_id })?;
     }
+    check_kubernetes_name("metadata.namespace", &command.kubernetes_namespace)?;
+    check_kubernetes_name("metadata.name", &command.name)?;
     check_root_admins(&command.root_admins)?;
     check_workflow("defaults.workflow", command.workflow)?;
     if let Some(key) = &command.stamp_key {

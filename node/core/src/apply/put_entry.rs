@@ -1,15 +1,15 @@
 //! Writes one key directly, only where approval is not required; audited as unreviewed.
 
-use crate::access::{Action, allows};
+use crate::access::Action;
 use crate::audit::{AuditAction, AuditChange};
 use crate::entry::Version;
-use crate::namespace::{ConfigNamespace, effective_workflow, strongest_role};
+use crate::namespace::{ConfigNamespace, effective_workflow};
 use crate::outcome::{Outcome, Rejection};
 use crate::proposal::PutEntry;
 use crate::state::StateView;
 
 use super::Accepted;
-use super::context::{Context, Step, check_names_no_namespace, live_digest};
+use super::context::{Context, Step, check_may, check_names_no_namespace, live_digest};
 use super::journal::{Journal, Transition};
 use super::publish::{NewVersion, publish};
 
@@ -17,7 +17,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &PutEntry) 
     context.cluster()?;
     let lineage = context.lineage(&command.namespace)?;
     check_namespace_exists(command, &lineage)?;
-    check_may_publish(command, &lineage)?;
+    check_may(&command.actor, Action::Publish, &lineage, &command.namespace)?;
     check_no_approval_needed(command, &lineage)?;
     check_names_no_namespace(context, &command.namespace, &command.key)?;
     let live = context.live(&command.namespace, &command.key)?;
@@ -34,17 +34,6 @@ fn check_namespace_exists(command: &PutEntry, lineage: &[ConfigNamespace]) -> Re
     }
     Err(Rejection::NamespaceNotFound {
         namespace: command.namespace.to_string(),
-    })
-}
-
-fn check_may_publish(command: &PutEntry, lineage: &[ConfigNamespace]) -> Result<(), Rejection> {
-    if strongest_role(lineage, &command.actor).is_some_and(|role| allows(role, Action::Publish)) {
-        return Ok(());
-    }
-    Err(Rejection::Forbidden {
-        principal: command.actor.principal.clone(),
-        action: Action::Publish,
-        namespace: command.namespace.clone(),
     })
 }
 

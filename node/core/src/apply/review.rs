@@ -1,7 +1,9 @@
 //! What approving and rejecting share: the facts about a review, and the list of checks on them.
 
-use crate::access::{Action, allows};
-use crate::namespace::{ConfigNamespace, strongest_role};
+use std::collections::BTreeSet;
+
+use crate::access::Action;
+use crate::namespace::{ConfigNamespace, may};
 use crate::outcome::Rejection;
 use crate::principal::{Actor, Principal};
 use crate::proposal::ReviewRequest;
@@ -9,7 +11,7 @@ use crate::publish_request::{Decision, PublishRequest, RequestState, Step as Req
 use crate::stamp::{ReviewStatement, Signed};
 use crate::state::StateView;
 
-use super::context::{Context, Step, bound, check_length};
+use super::context::{Context, Step, bound, check_length, check_may, check_user};
 
 /// One stamped review of one request, verified to be about it.
 pub(super) struct Review<'a> {
@@ -54,6 +56,17 @@ impl<'a> Review<'a> {
         REVIEW_CHECKS.iter().try_for_each(|check| check(self))
     }
 
+    /// The step that counts this approval, with the groups that gave the right to it.
+    pub(super) fn approval<V: StateView>(&self, context: &Context<'_, V>) -> RequestStep {
+        let grants = |group: &&Principal| may(&self.lineage, &Actor::new((*group).clone()), Action::Review);
+        let groups = self.reviewer.groups.iter().filter(grants).cloned().collect();
+        let comment = self.statement.comment.as_deref();
+        RequestStep {
+            groups,
+            ..step(context, StepKind::Approved, &self.reviewer.principal, comment)
+        }
+    }
+
     /// True if this person's step of `kind` is recorded.
     pub(super) fn is_recorded(&self, kind: StepKind) -> bool {
         let reviewer = &self.reviewer.principal;
@@ -71,6 +84,7 @@ pub(super) fn verify_review<V: StateView>(
 ) -> Step<(), V> {
     context.verify(signed, |statement| &statement.cluster_id)?;
     let statement = &signed.statement;
+    check_user(&statement.user)?;
     bound("publish request", statement.object_uid.as_str(), request.id.as_str())?;
     bound("a request by", &statement.requester, &request.requested_by_username)?;
     check_length(
@@ -125,14 +139,12 @@ fn digest_is_the_requests(review: &Review<'_>) -> Result<(), Rejection> {
 }
 
 fn reviewer_may_review(review: &Review<'_>) -> Result<(), Rejection> {
-    if strongest_role(&review.lineage, &review.reviewer).is_some_and(|role| allows(role, Action::Review)) {
-        return Ok(());
-    }
-    Err(Rejection::Forbidden {
-        principal: review.reviewer.principal.clone(),
-        action: Action::Review,
-        namespace: review.request.namespace.clone(),
-    })
+    check_may(
+        &review.reviewer,
+        Action::Review,
+        &review.lineage,
+        &review.request.namespace,
+    )
 }
 
 /// One step of a request, taken at this log entry.
@@ -145,6 +157,7 @@ pub(super) fn step<V: StateView>(
     RequestStep {
         kind,
         actor: actor.clone(),
+        groups: BTreeSet::new(),
         at: context.time,
         position: context.at,
         comment: comment.map(str::to_owned),

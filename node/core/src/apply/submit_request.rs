@@ -1,20 +1,22 @@
 //! Opens a publish request for one key: the stamped person must be editor, and the content is fixed from here on.
 
-use crate::access::{Action, allows};
+use crate::access::Action;
 use crate::audit::AuditAction;
-use crate::digest::{Content, content_digest, spec_digest};
+use crate::digest::{Content, Digest, content_digest, spec_digest};
 use crate::entry::Version;
 use crate::ids::NamespacePath;
-use crate::namespace::{ConfigNamespace, effective_workflow, strongest_role};
+use crate::namespace::{ConfigNamespace, effective_workflow};
 use crate::outcome::{Outcome, Rejection};
-use crate::principal::{Actor, Principal};
+use crate::principal::Principal;
 use crate::proposal::SubmitRequest;
 use crate::publish_request::{PublishRequest, RequestSpec, RequestState, StepKind};
 use crate::state::{Change, StateView};
+use crate::value::ConfigValue;
 
 use super::Accepted;
 use super::context::{
-    Context, Step, Stop, bound, check_length, check_names_no_namespace, invalid, invalid_stamp, live_digest,
+    Context, Step, Stop, bound, check_kubernetes_name, check_length, check_may, check_names_no_namespace, check_user,
+    invalid, invalid_stamp, live_digest,
 };
 use super::journal::{Journal, Transition};
 use super::review::step;
@@ -29,18 +31,21 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &SubmitRequ
     let path = claimed_path(context, command)?;
     let lineage = context.lineage(&path)?;
     let actor = command.requester.statement.user.actor();
-    check_may_submit(&actor, &lineage, &path)?;
+    check_may(&actor, Action::Submit, &lineage, &path)?;
     check_names_no_namespace(context, &path, &command.spec.key)?;
     let live = context.live(&path, &command.spec.key)?;
-    check_expected_version(&command.spec, live.as_ref())?;
-    let request = open(context, command, (&path, &lineage), live.as_ref())?;
+    let beginning = beginning(context, command, &path, live.as_ref())?;
+    let request = open(context, command, (&path, &lineage), (beginning, live.as_ref()))?;
     Ok(write(context, command, request))
 }
 
 /// The same submission again changes nothing; the same id with other content is refused.
 fn repeat(command: &SubmitRequest, known: PublishRequest) -> Result<Accepted, Rejection> {
+    let statement = &command.requester.statement;
     let same = known.spec_digest == spec_digest(&command.spec)
-        && known.requested_by_username == command.requester.statement.user.username;
+        && known.requested_by_username == statement.user.username
+        && known.kubernetes_namespace == statement.kubernetes_namespace
+        && known.name == statement.name;
     if same {
         return Ok(Accepted::unchanged(Outcome::Request(Box::new(known))));
     }
@@ -52,6 +57,9 @@ fn repeat(command: &SubmitRequest, known: PublishRequest) -> Result<Accepted, Re
 fn check_stamp<V: StateView>(context: &Context<'_, V>, command: &SubmitRequest) -> Step<(), V> {
     context.verify(&command.requester, |statement| &statement.cluster_id)?;
     let statement = &command.requester.statement;
+    check_user(&statement.user)?;
+    check_kubernetes_name("metadata.namespace", &statement.kubernetes_namespace)?;
+    check_kubernetes_name("metadata.name", &statement.name)?;
     let digest = spec_digest(&command.spec);
     bound("a spec with digest", &statement.spec_digest, &digest)?;
     let random = statement.nonce.len() == 32 && statement.nonce.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -110,17 +118,6 @@ fn claimed_path<V: StateView>(context: &Context<'_, V>, command: &SubmitRequest)
     })?)
 }
 
-fn check_may_submit(actor: &Actor, lineage: &[ConfigNamespace], path: &NamespacePath) -> Result<(), Rejection> {
-    if strongest_role(lineage, actor).is_some_and(|role| allows(role, Action::Submit)) {
-        return Ok(());
-    }
-    Err(Rejection::Forbidden {
-        principal: actor.principal.clone(),
-        action: Action::Submit,
-        namespace: path.clone(),
-    })
-}
-
 fn check_expected_version(spec: &RequestSpec, live: Option<&Version>) -> Result<(), Rejection> {
     let live = live.map_or(0, |version| version.number);
     match spec.expected_version {
@@ -133,31 +130,81 @@ fn check_expected_version(spec: &RequestSpec, live: Option<&Version>) -> Result<
     }
 }
 
-/// The request as it begins. A put of what is live already is published without a new version.
+/// How a request begins. Manifests in Git come again and again: what is done already is not asked for twice, whatever
+/// version it expects.
+enum Beginning {
+    /// People decide.
+    Pending,
+    /// The value is live.
+    AlreadyPublished,
+    /// This spec of this object made this version before; putting it back would undo what came after.
+    AlreadyApplied(u64),
+}
+
+fn beginning<V: StateView>(
+    context: &Context<'_, V>,
+    command: &SubmitRequest,
+    path: &NamespacePath,
+    live: Option<&Version>,
+) -> Step<Beginning, V> {
+    if live.is_some() && live_digest(live) == value_digest(&command.spec) {
+        return Ok(Beginning::AlreadyPublished);
+    }
+    let statement = &command.requester.statement;
+    let (kubernetes_namespace, name) = (&statement.kubernetes_namespace, &statement.name);
+    let applied = context
+        .view
+        .applied_spec(kubernetes_namespace, name, statement.spec_digest)
+        .map_err(Stop::Fault)?;
+    if let Some(id) = applied {
+        let earlier = context.request(&id)?;
+        // The object's `ConfigNamespace` may have been made again for another path.
+        if let Some(version) = earlier.published_version.filter(|_| earlier.namespace == *path) {
+            return Ok(Beginning::AlreadyApplied(version));
+        }
+    }
+    check_expected_version(&command.spec, live)?;
+    Ok(Beginning::Pending)
+}
+
+fn value_digest(spec: &RequestSpec) -> Option<Digest> {
+    spec.value.as_ref().map(ConfigValue::digest)
+}
+
+/// The request as it begins.
 fn open<V: StateView>(
     context: &Context<'_, V>,
     command: &SubmitRequest,
     (path, lineage): (&NamespacePath, &[ConfigNamespace]),
-    live: Option<&Version>,
+    (beginning, live): (Beginning, Option<&Version>),
 ) -> Step<PublishRequest, V> {
     let statement = &command.requester.statement;
     let requested_by = statement.user.actor().principal;
-    let value_digest = command.spec.value.as_ref().map(crate::value::ConfigValue::digest);
     let base_version = live.map_or(0, |version| version.number);
     let digest = content_digest(&Content {
         cluster_id: &context.cluster()?.cluster_id,
         namespace: path,
         key: &command.spec.key,
         operation: command.spec.operation,
-        value_digest,
+        value_digest: value_digest(&command.spec),
         base_version,
     });
-    let is_live = value_digest.is_some() && value_digest == live_digest(live);
     let reason = command.spec.reason.as_deref();
     let mut steps = vec![step(context, StepKind::Submitted, &requested_by, reason)];
-    if is_live {
-        steps.push(step(context, StepKind::Published, &requested_by, None));
-    }
+    let (state, ended, published_version) = match beginning {
+        Beginning::Pending => (RequestState::PendingReview, None, None),
+        Beginning::AlreadyPublished => (
+            RequestState::Published,
+            Some((StepKind::Published, "already published".to_owned())),
+            Some(base_version),
+        ),
+        Beginning::AlreadyApplied(version) => (
+            RequestState::Superseded,
+            Some((StepKind::Superseded, format!("already applied as version {version}"))),
+            Some(version),
+        ),
+    };
+    steps.extend(ended.map(|(kind, note)| step(context, kind, &requested_by, Some(&note))));
     Ok(PublishRequest {
         id: command.request_id.clone(),
         kubernetes_namespace: statement.kubernetes_namespace.clone(),
@@ -170,19 +217,25 @@ fn open<V: StateView>(
         requested_by_username: statement.user.username.clone(),
         required_approvals: required_approvals(lineage, &requested_by),
         requested_by,
-        state: if is_live {
-            RequestState::Published
-        } else {
-            RequestState::PendingReview
-        },
+        state,
         steps,
-        published_version: is_live.then_some(base_version),
+        published_version,
     })
 }
 
 /// What the policy in force asks for; one more when no named human asked, so that a robot never stands in for one.
 pub(super) fn required_approvals(lineage: &[ConfigNamespace], requested_by: &Principal) -> u8 {
     effective_workflow(lineage).min_approvers + u8::from(!requested_by.is_human())
+}
+
+/// The row by which a later object of the same name and spec is recognised.
+pub(super) fn applied_spec(request: &PublishRequest) -> Change {
+    Change::PutAppliedSpec {
+        kubernetes_namespace: request.kubernetes_namespace.clone(),
+        name: request.name.clone(),
+        spec_digest: request.spec_digest,
+        request_id: request.id.clone(),
+    }
 }
 
 fn write<V: StateView>(context: &Context<'_, V>, command: &SubmitRequest, request: PublishRequest) -> Accepted {
@@ -198,6 +251,9 @@ fn write<V: StateView>(context: &Context<'_, V>, command: &SubmitRequest, reques
             .request(&request, Some(&command.requester.key_id))
             .comment(request.spec.reason.as_deref()),
     );
+    if request.state == RequestState::Published {
+        journal.put(applied_spec(&request));
+    }
     journal.put(Change::PutRequest(Box::new(request.clone())));
     journal.accept(Outcome::Request(Box::new(request)))
 }

@@ -1,5 +1,6 @@
 //! Publish requests as messages.
 
+use confman_core::ids::RequestId;
 use confman_core::publish_request::{Operation, PublishRequest, RequestSpec, RequestState, Step, StepKind};
 
 use super::entry::ValueBody;
@@ -87,6 +88,8 @@ pub struct StepBody {
     position: Option<PositionBody>,
     #[prost(string, optional, tag = "5")]
     comment: Option<String>,
+    #[prost(message, repeated, tag = "6")]
+    groups: Vec<PrincipalBody>,
 }
 
 impl From<&Step> for StepBody {
@@ -94,6 +97,7 @@ impl From<&Step> for StepBody {
         let Step {
             kind,
             actor,
+            groups,
             at,
             position,
             comment,
@@ -104,6 +108,7 @@ impl From<&Step> for StepBody {
             at: at.as_millis(),
             position: Some((*position).into()),
             comment: comment.clone(),
+            groups: groups.iter().map(Into::into).collect(),
         }
     }
 }
@@ -115,6 +120,7 @@ impl TryFrom<StepBody> for Step {
             kind: StepKind::from_tag(body.kind)?,
             actor: required(body.actor, "step.actor")?.try_into()?,
             at: time(body.at),
+            groups: repeated(body.groups)?,
             position: required(body.position, "step.position")?.into(),
             comment: body.comment,
         })
@@ -209,6 +215,39 @@ impl Record for PublishRequest {
             state: RequestState::from_tag(body.state)?,
             steps: repeated(body.steps)?,
             published_version: body.published_version,
+        })
+    }
+}
+
+/// Which request published a spec of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedSpec {
+    /// The request.
+    pub request_id: RequestId,
+}
+
+/// An [`AppliedSpec`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct AppliedSpecBody {
+    #[prost(string, tag = "1")]
+    request_id: String,
+}
+
+impl Record for AppliedSpec {
+    const KIND: Kind = Kind::AppliedSpec;
+    type Body = AppliedSpecBody;
+
+    fn to_body(&self) -> AppliedSpecBody {
+        let Self { request_id } = self;
+        AppliedSpecBody {
+            request_id: request_id.to_string(),
+        }
+    }
+
+    fn from_body(body: AppliedSpecBody) -> Result<Self, CodecError> {
+        let AppliedSpecBody { request_id } = body;
+        Ok(Self {
+            request_id: id(&request_id, "appliedSpec.requestId")?,
         })
     }
 }

@@ -13,7 +13,7 @@ use rocksdb::WriteBatch;
 
 use super::Published;
 use super::generation::{LARGE_VALUE_BYTES, ReadError, decode_row};
-use crate::codec::{self, AppliedRow, ClaimedPath, LiveRow, NonceUse, Record};
+use crate::codec::{self, AppliedRow, AppliedSpec, ClaimedPath, LiveRow, NonceUse, Record};
 use crate::crash_point;
 use crate::keys::{self, Family};
 use crate::view::rows::{NamespaceMap, Rows, View, below};
@@ -75,6 +75,16 @@ impl View<Overlay> {
             Change::PutNonce { nonce, request_id } => {
                 self.put(Family::State, keys::nonce(&nonce), &NonceUse { request_id });
             }
+            Change::PutAppliedSpec {
+                kubernetes_namespace,
+                name,
+                spec_digest,
+                request_id,
+            } => self.put(
+                Family::State,
+                keys::applied_spec(&kubernetes_namespace, &name, spec_digest),
+                &AppliedSpec { request_id },
+            ),
             Change::PutNamespace(namespace) => {
                 self.put_only(
                     Family::State,

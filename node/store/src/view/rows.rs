@@ -13,7 +13,7 @@ use confman_core::namespace::ConfigNamespace;
 use confman_core::publish_request::PublishRequest;
 use confman_core::state::StateView;
 
-use crate::codec::{ClaimedPath, LiveRow, NonceUse, Record};
+use crate::codec::{AppliedSpec, ClaimedPath, LiveRow, NonceUse, Record};
 use crate::keys::{self, Family};
 use crate::state_machine::ReadError;
 
@@ -80,6 +80,17 @@ impl<R: Rows> StateView for View<R> {
     fn nonce(&self, nonce: &str) -> Result<Option<RequestId>, ReadError> {
         let used: Option<NonceUse> = self.0.record(Family::State, &keys::nonce(nonce))?;
         Ok(used.map(|used| used.request_id))
+    }
+
+    fn applied_spec(
+        &self,
+        kubernetes_namespace: &str,
+        name: &str,
+        spec_digest: Digest,
+    ) -> Result<Option<RequestId>, ReadError> {
+        let key = keys::applied_spec(kubernetes_namespace, name, spec_digest);
+        let applied: Option<AppliedSpec> = self.0.record(Family::State, &key)?;
+        Ok(applied.map(|applied| applied.request_id))
     }
 
     fn namespace(&self, path: &NamespacePath) -> Result<Option<ConfigNamespace>, ReadError> {

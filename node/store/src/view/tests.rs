@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use confman_core::digest::Digest;
 use confman_core::entry::ConfigEntry;
 use confman_core::namespace::ConfigNamespace;
 use confman_core::publish_request::RequestState;
@@ -352,6 +353,26 @@ fn later_entry_of_a_chunk_sees_what_the_earlier_ones_did() {
         Some(1),
         "nothing is published before it is written"
     );
+}
+
+#[test]
+fn applied_specs_are_found_by_object_and_digest() {
+    let (_folder, store) = store();
+    let digest = Digest::from_bytes([7; 32]);
+    let applied = Change::PutAppliedSpec {
+        kubernetes_namespace: "apps".to_owned(),
+        name: "raise".to_owned(),
+        spec_digest: digest,
+        request_id: request_id("r1"),
+    };
+    write(&store, 1, vec![applied]);
+    store.reader.read(|view| {
+        let found = |namespace, name, digest| view.applied_spec(namespace, name, digest).expect("a read");
+        assert_eq!(found("apps", "raise", digest), Some(request_id("r1")));
+        assert_eq!(found("apps", "raise", Digest::ZERO), None);
+        assert_eq!(found("apps", "rais", digest), None);
+        assert_eq!(found("app", "raise", digest), None);
+    });
 }
 
 #[test]

@@ -16,7 +16,9 @@ use confman_core::outcome::{Outcome, Rejection};
 use confman_core::principal::Principal;
 use confman_core::publish_request::RequestState;
 use confman_core::value::ConfigValue;
-use confman_store::codec::{AppliedRow, ClaimedPath, FloorRecord, Kind, LiveRow, NonceUse, Record, decode, encode};
+use confman_store::codec::{
+    AppliedRow, AppliedSpec, ClaimedPath, FloorRecord, Kind, LiveRow, NonceUse, Record, decode, encode,
+};
 use confman_store::types::{
     AppendRequest, AppendResponse, AppendResult, Entry, LogId, Membership, SnapshotMeta, StoredMembership,
     TransferRequest, Vote, VoteRequest, VoteResponse,
@@ -50,6 +52,7 @@ fn stem(kind: Kind) -> &'static str {
         Kind::PublishRequest => "publish-request",
         Kind::AuditEvent => "audit-event",
         Kind::AuditHead => "audit-head",
+        Kind::AppliedSpec => "applied-spec",
         Kind::SnapshotManifest => "snapshot-manifest",
         Kind::Identity => "identity",
         Kind::Floor => "floor",
@@ -203,7 +206,13 @@ fn check_rows(golden: &mut Golden) {
     );
     golden.check("", &stamp_key());
     let request_id = request_id("request-1");
-    golden.check("", &NonceUse { request_id });
+    golden.check(
+        "",
+        &NonceUse {
+            request_id: request_id.clone(),
+        },
+    );
+    golden.check("", &AppliedSpec { request_id });
     golden.check("", &namespace("/teams/payments"));
     golden.check(
         "",
@@ -245,6 +254,11 @@ fn check_rows(golden: &mut Golden) {
     );
     golden.check("text", &text);
     golden.check("", &request("request-1", RequestState::Published, 20));
+    let mut by_group = request("request-2", RequestState::Published, 20);
+    for step in &mut by_group.steps {
+        step.groups.insert(Principal::group("payments"));
+    }
+    golden.check("by-group", &by_group);
     golden.check("", &audit_event("/teams/payments", 21, 1));
     golden.check(
         "",

@@ -150,6 +150,7 @@ pub(crate) fn request(id: &str, state: RequestState, submitted: u64) -> PublishR
     let step = |kind, actor: &str, index| Step {
         kind,
         actor: Principal::user(actor),
+        groups: BTreeSet::new(),
         at: time(4),
         position: position(index),
         comment: Some("looks right".to_owned()),

@@ -1,5 +1,7 @@
 //! Each situation of a request, what is done about it, and what its status says.
 
+use std::collections::BTreeSet;
+
 use confman_api::digest::Digest;
 use confman_api::ids::{ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
 use confman_api::internal::{RequestState, Step};
@@ -41,6 +43,7 @@ fn known(state: RequestState, steps: &[(StepKind, &str)]) -> View {
     let step = |(index, (kind, actor)): (usize, &(StepKind, &str))| Step {
         kind: *kind,
         actor: Principal::user(actor),
+        groups: BTreeSet::new(),
         at: Timestamp::from_millis(0),
         position: LogPosition {
             term: 1,
@@ -167,33 +170,48 @@ fn each_state_has_its_status() {
         (RequestState::Withdrawn, &[(Submitted, "ada"), (Withdrawn, "ada")]),
         (RequestState::Superseded, &[(Submitted, "ada"), (Superseded, "bob")]),
     ];
-    let mut lines = Vec::new();
-    for (state, steps) in ends {
-        let observed = observed(&[], known(*state, steps));
-        let View::Known(request) = &observed.view else {
-            continue;
-        };
-        let done = Done {
-            request: Some(request.as_ref().clone()),
-            ..Done::default()
-        };
-        let now = Time(jiff::Timestamp::UNIX_EPOCH);
-        let next = status::status(&observed, &plan(&observed), &done, &now).expect("there is something to say");
-        lines.push(format!("{state}"));
-        for condition in &next.conditions {
-            let (type_, status) = (&condition.type_, &condition.status);
-            lines.push(format!(
-                "  {type_}={status} {}: {}",
-                condition.reason, condition.message
-            ));
-        }
-        let told = events::events(&observed.object.status.clone().unwrap_or_default(), &next);
-        lines.extend(
-            told.iter()
-                .map(|happened| format!("  event {}: {}", happened.reason, happened.note)),
-        );
-    }
+    let lines: Vec<_> = ends
+        .iter()
+        .map(|(state, steps)| said_of(&observed(&[], known(*state, steps))))
+        .collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_manifest_that_was_published_before_is_ready() {
+    let steps = &[(StepKind::Submitted, "ada"), (StepKind::Superseded, "ada")];
+    let mut again = known(RequestState::Superseded, steps);
+    if let View::Known(request) = &mut again {
+        request.published_version = Some(3);
+    }
+    insta::assert_snapshot!(said_of(&observed(&[], again)));
+}
+
+/// State, conditions and events of a request that the cluster knows.
+fn said_of(observed: &Observed) -> String {
+    let View::Known(request) = &observed.view else {
+        return "the cluster does not know it".to_owned();
+    };
+    let done = Done {
+        request: Some(request.as_ref().clone()),
+        ..Done::default()
+    };
+    let now = Time(jiff::Timestamp::UNIX_EPOCH);
+    let next = status::status(observed, &plan(observed), &done, &now).expect("there is something to say");
+    let mut lines = vec![request.state.to_string()];
+    for condition in &next.conditions {
+        let (type_, status) = (&condition.type_, &condition.status);
+        lines.push(format!(
+            "  {type_}={status} {}: {}",
+            condition.reason, condition.message
+        ));
+    }
+    let told = events::events(&observed.object.status.clone().unwrap_or_default(), &next);
+    lines.extend(
+        told.iter()
+            .map(|happened| format!("  event {}: {}", happened.reason, happened.note)),
+    );
+    lines.join("\n")
 }
 
 #[test]
