@@ -57,12 +57,17 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, ManifestError> {
         .collect()
 }
 
-/// Rules about spec and status together can only stand at the root; a list to append to must always be there.
+/// Rules about spec and status together can only stand at the root, and so can one about losing the whole status; a list to
+/// append to must always be there, and `null` instead of a status means the default, not nothing.
 fn add_root_rules(definition: &mut Value) -> Result<(), ManifestError> {
     let root = definition
         .pointer_mut("/spec/versions/0/schema/openAPIV3Schema")
         .ok_or(ManifestError::Missing("schema"))?;
     root["x-kubernetes-validations"] = json!([
+        {
+            "rule": "!has(oldSelf.status) || !has(oldSelf.status.reviews) || (has(self.status) && has(self.status.reviews))",
+            "message": "reviews cannot be removed"
+        },
         {
             "rule": "!has(self.status) || !has(self.status.reviews) || !has(self.spec.requestedBy) || self.status.reviews.all(r, \
                      r.reviewer != self.spec.requestedBy.username || r.decision == 'Withdraw')",
@@ -81,7 +86,9 @@ fn add_root_rules(definition: &mut Value) -> Result<(), ManifestError> {
     ]);
     let status = root
         .pointer_mut("/properties/status")
+        .and_then(Value::as_object_mut)
         .ok_or(ManifestError::Missing("status"))?;
-    status["default"] = json!({"reviews": []});
+    status.remove("nullable");
+    status.insert("default".to_owned(), json!({"reviews": []}));
     Ok(())
 }

@@ -136,11 +136,23 @@ async fn reviews_stay() {
         json!([{"op": "replace", "path": "/status/reviews", "value": []}]),
         json!([{"op": "remove", "path": "/status/reviews"}]),
         json!([{"op": "remove", "path": "/status"}]),
+        json!([{"op": "replace", "path": "/status", "value": null}]),
+        json!([{"op": "replace", "path": "/status/reviews", "value": null}]),
         json!([{"op": "replace", "path": "/status/reviews/0/decision", "value": "Approve"}]),
         json!([{"op": "replace", "path": "/status/reviews/0/stamp/time", "value": "2026-01-01T00:00:00Z"}]),
     ] {
         for user in ["ada", "cleo", "admin"] {
             refusal(world.patch(user, "stay", wipe.clone()).await);
+        }
+    }
+    for wipe in [json!({"status": null}), json!({"status": {"reviews": null}})] {
+        for user in ["ada", "cleo", "admin"] {
+            let api = world.api::<PublishRequest>(user).await;
+            let message = refusal(
+                api.patch_status("stay", &PatchParams::default(), &Patch::Merge(&wipe))
+                    .await,
+            );
+            assert!(message.contains("removed"), "{message}");
         }
     }
     let after = world
