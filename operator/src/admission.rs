@@ -70,7 +70,7 @@ pub async fn operate(
     listeners: Listeners,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let certificate = ServingCertificate::ensure(&client, &args.namespace, &args.hosts())
+    let certificate = ServingCertificate::ensure(&client, &args)
         .await
         .context("make the certificate of the service")?;
     let signer = Signer::ensure(&client, &args.namespace)
@@ -86,7 +86,15 @@ pub async fn operate(
     };
     tracing::info!(key_id = signer.current_key_id(), "admission serves");
     let metrics = crate::metrics::Metrics::default();
-    tokio::spawn(observe_port::serve(listeners.observe, metrics, stop.clone()));
+    // Probes are answered until the last review is.
+    let ended = CancellationToken::new();
+    let _ends = ended.clone().drop_guard();
+    tokio::spawn(observe_port::serve_until_left(
+        listeners.observe,
+        metrics,
+        stop.clone(),
+        ended,
+    ));
     tokio::spawn(upkeep(client, args, certificate.clone(), signer, stop.clone()));
     serve(listeners.webhook, certificate, admission, stop).await;
     Ok(())
@@ -101,9 +109,15 @@ async fn upkeep(
     stop: CancellationToken,
 ) {
     while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
-        let renewed = certificate.renew(&client, &args.namespace, &args.hosts()).await;
+        let renewed = certificate.renew(&client, &args).await;
         let reloaded = signer.reload(&client, &args.namespace).await;
         let written = webhook_configuration::write_ca(&client, &args.webhook_configuration, certificate.ca_pem()).await;
+        if let Some(end) = signer.ends_soon() {
+            tracing::warn!(
+                end,
+                "the stamp key ends soon; without a new one nobody can ask or review then"
+            );
+        }
         for error in [renewed.err(), reloaded.err(), written.err()].into_iter().flatten() {
             tracing::error!(
                 error = format!("{error:#}"),

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -60,6 +61,10 @@ pub struct AdmissionArgs {
     /// Name of the MutatingWebhookConfiguration that gets the CA.
     #[arg(long, env = "CONFMAN_WEBHOOK_CONFIGURATION", default_value = "confman-admission")]
     pub webhook_configuration: String,
+    /// CA of the certificate that the API server shows to webhooks, PEM; whoever shows none of it is refused. Without, everyone
+    /// who reaches the port is answered.
+    #[arg(long, env = "CONFMAN_CLIENT_CA_FILE")]
+    pub client_ca_file: Option<PathBuf>,
     /// Where the API server calls.
     #[arg(long, env = "CONFMAN_WEBHOOK_ADDRESS", default_value = "0.0.0.0:8443")]
     pub webhook_address: SocketAddr,

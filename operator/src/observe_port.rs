@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -12,9 +13,26 @@ use crate::metrics::{self, Metrics};
 
 /// Serves until `stop`. A process that waits for its turn to lead is alive and ready too.
 pub async fn serve(listener: TcpListener, metrics: Metrics, stop: CancellationToken) {
+    serve_until_left(listener, metrics, CancellationToken::new(), stop).await;
+}
+
+/// Serves until `stop`; from `leaving` on the process is no longer ready, and still alive.
+pub async fn serve_until_left(
+    listener: TcpListener,
+    metrics: Metrics,
+    leaving: CancellationToken,
+    stop: CancellationToken,
+) {
+    let ready = async move || {
+        if leaving.is_cancelled() {
+            (StatusCode::SERVICE_UNAVAILABLE, "leaving\n")
+        } else {
+            (StatusCode::OK, "ok\n")
+        }
+    };
     let router = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
         .route("/metrics", get(exposition))
         .with_state(metrics);
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());

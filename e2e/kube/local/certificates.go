@@ -65,7 +65,7 @@ func (c *cluster) certify(inside string) error {
 	if _, err := os.Stat(c.kubeconfig()); err == nil {
 		return nil
 	}
-	signer, err := c.newAuthority()
+	signer, err := c.newAuthority("ca")
 	if err != nil {
 		return err
 	}
@@ -96,6 +96,9 @@ func (c *cluster) certify(inside string) error {
 			return err
 		}
 	}
+	if err := c.certifyWebhooks(); err != nil {
+		return err
+	}
 	outside := fmt.Sprintf("https://127.0.0.1:%d", c.facts.APIServerPort)
 	// The last file: where it exists, everything else does too.
 	return c.writeKubeconfig(c.kubeconfig(), outside, people)
@@ -123,9 +126,44 @@ func template(subject pkix.Name) *x509.Certificate {
 	}
 }
 
-func (c *cluster) newAuthority() (authority, error) {
+// certifyWebhooks lets webhooks know the API server, by a CA that signs nobody else: people have certificates of the other one.
+func (c *cluster) certifyWebhooks() error {
+	signer, err := c.newAuthority("webhooks-ca")
+	if err != nil {
+		return err
+	}
+	if err := c.issue(signer, person{file: "webhooks", name: "kube-apiserver"}, nil); err != nil {
+		return err
+	}
+	at := c.place()
+	kubeconfig := fmt.Sprintf(webhooksKubeconfig, at.in("pki", "webhooks.crt"), at.in("pki", "webhooks.key"))
+	if err := writeWhole(c.path("kubeconfigs", "webhooks"), []byte(kubeconfig), 0o600); err != nil {
+		return err
+	}
+	return writeWhole(c.path(admissionFile), fmt.Appendf(nil, admissionConfiguration, at.in("kubeconfigs", "webhooks")), 0o600)
+}
+
+const admissionFile = "admission.yaml"
+
+const webhooksKubeconfig = `
+apiVersion: v1
+kind: Config
+users:
+- name: "*"
+  user: {client-certificate: %s, client-key: %s}
+`
+
+const admissionConfiguration = `
+apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+- name: MutatingAdmissionWebhook
+  configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration, kubeConfigFile: %s}
+`
+
+func (c *cluster) newAuthority(stem string) (authority, error) {
 	key := mustKey()
-	certificate := template(pkix.Name{CommonName: "confman-" + c.name})
+	certificate := template(pkix.Name{CommonName: "confman-" + c.name + "-" + stem})
 	certificate.IsCA = true
 	certificate.BasicConstraintsValid = true
 	certificate.KeyUsage |= x509.KeyUsageCertSign
@@ -133,7 +171,7 @@ func (c *cluster) newAuthority() (authority, error) {
 	if err != nil {
 		return authority{}, fmt.Errorf("make the certificate authority: %w", err)
 	}
-	return authority{certificate, key}, c.writeCertificate("ca", der)
+	return authority{certificate, key}, c.writeCertificate(stem, der)
 }
 
 func (c *cluster) issue(signer authority, owner person, hosts []string) error {

@@ -82,6 +82,10 @@ func (c *cluster) apiserver() component {
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--anonymous-auth=false", "--allow-privileged=true", "--profiling=false",
 	}
+	// A cluster of an older checkout has none.
+	if _, err := os.Stat(c.path(admissionFile)); err == nil {
+		arguments = append(arguments, "--admission-control-config-file="+at.in(admissionFile))
+	}
 	if c.facts.Level == control {
 		arguments = append(arguments, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
 			fmt.Sprintf("--secure-port=%d", c.facts.APIServerPort), "--endpoint-reconciler-type=none")

@@ -1,5 +1,6 @@
 //! The certificate of the webhook: a CA and a leaf in a Secret, made once, renewed in time, shared by the replicas.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context as _;
@@ -7,11 +8,15 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::args::AdmissionArgs;
 use crate::confman_cluster::certificates::Authority;
 
 const NAME: &str = "confman-admission-tls";
@@ -36,17 +41,16 @@ struct Current {
 
 impl ServingCertificate {
     /// The certificate in the Secret; makes it when there is none, or when it is due.
-    pub async fn ensure(client: &Client, namespace: &str, hosts: &[String]) -> anyhow::Result<Self> {
-        let secret = ensure_secret(client, namespace, hosts).await?;
+    pub async fn ensure(client: &Client, args: &AdmissionArgs) -> anyhow::Result<Self> {
         Ok(Self {
-            current: Arc::new(RwLock::new(Current::of(&secret)?)),
+            current: Arc::new(RwLock::new(Current::ensure(client, args).await?)),
         })
     }
 
-    /// Makes it again if it is due, and shows what the Secret holds.
-    pub async fn renew(&self, client: &Client, namespace: &str, hosts: &[String]) -> anyhow::Result<()> {
-        let secret = ensure_secret(client, namespace, hosts).await?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current::of(&secret)?;
+    /// Makes it again if it is due, shows what the Secret holds, and reads the CA of callers again.
+    pub async fn renew(&self, client: &Client, args: &AdmissionArgs) -> anyhow::Result<()> {
+        let fresh = Current::ensure(client, args).await?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 
@@ -64,7 +68,12 @@ impl ServingCertificate {
 }
 
 impl Current {
-    fn of(secret: &Secret) -> anyhow::Result<Self> {
+    async fn ensure(client: &Client, args: &AdmissionArgs) -> anyhow::Result<Self> {
+        let secret = ensure_secret(client, &args.namespace, &args.hosts()).await?;
+        Self::of(&secret, args.client_ca_file.as_deref())
+    }
+
+    fn of(secret: &Secret, client_ca: Option<&Path>) -> anyhow::Result<Self> {
         let entry = |name: &str| {
             let data = secret.data.as_ref().and_then(|data| data.get(name));
             data.map(|bytes| bytes.0.clone())
@@ -72,9 +81,14 @@ impl Current {
         };
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&entry(CERTIFICATE)?).collect::<Result<_, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(&entry(KEY)?)?;
-        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let callers = match client_ca {
+            Some(file) => callers(file, &provider).with_context(|| format!("read CA {}", file.display()))?,
+            None => WebPkiClientVerifier::no_client_auth(),
+        };
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(callers)
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self {
@@ -82,6 +96,16 @@ impl Current {
             acceptor: TlsAcceptor::from(Arc::new(config)),
         })
     }
+}
+
+/// Accepts who shows a certificate of the CA in `file`.
+fn callers(file: &Path, provider: &Arc<CryptoProvider>) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file)? {
+        roots.add(certificate?)?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    Ok(verifier.build()?)
 }
 
 async fn ensure_secret(client: &Client, namespace: &str, hosts: &[String]) -> anyhow::Result<Secret> {

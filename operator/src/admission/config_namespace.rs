@@ -1,6 +1,7 @@
 //! Stamps who asked for the governance fields of a `ConfigNamespace`.
 
 use confman_api::digest::{Digest, governance_digest};
+use confman_api::ids::ClusterId;
 use confman_api::internal::Governance;
 use confman_api::stamp::{GovernanceStatement, Signed, stamp_digest};
 use confman_crds::{ConfigNamespace, GOVERNANCE_STAMP};
@@ -9,6 +10,9 @@ use serde_json::json;
 use super::Admission;
 use super::review::{Add, Answer, Denied, Request, parse};
 use crate::translate;
+
+/// Written as the annotation it asks for a fresh stamp, in the name of whoever writes it.
+const AGAIN: &str = "again";
 
 /// Somebody writes a namespace: stamps the governance fields if they are new, and keeps the stamp if they are not.
 pub(super) async fn on_write(admission: &Admission, request: &Request<'_>) -> Answer {
@@ -22,7 +26,15 @@ pub(super) async fn on_write(admission: &Admission, request: &Request<'_>) -> An
     };
     let path = translate::path(&new.spec)?;
     let governance = translate::governance(&new.spec)?;
-    if let Some(stamp) = old.as_ref().and_then(|old| stamp_to_keep(old, &governance)) {
+    let cluster_id = admission
+        .lookup
+        .cluster(&request.namespace, &new.spec.cluster_ref.name)
+        .await?;
+    let kept = old
+        .as_ref()
+        .filter(|_| annotation(&new) != Some(AGAIN))
+        .and_then(|old| stamp_to_keep(old, &governance, &cluster_id));
+    if let Some(stamp) = kept {
         return Ok(restore(&new, stamp));
     }
     let name = new.metadata.name.as_deref().unwrap_or(&request.name);
@@ -32,10 +44,7 @@ pub(super) async fn on_write(admission: &Admission, request: &Request<'_>) -> An
         ));
     }
     let statement = GovernanceStatement {
-        cluster_id: admission
-            .lookup
-            .cluster(&request.namespace, &new.spec.cluster_ref.name)
-            .await?,
+        cluster_id,
         kubernetes_namespace: request.namespace.clone(),
         name: name.to_owned(),
         path,
@@ -44,17 +53,18 @@ pub(super) async fn on_write(admission: &Admission, request: &Request<'_>) -> An
         user: super::signer::stamped_user(&request.user_info)?,
         time: super::signer::now(),
     };
-    let signed = admission.signer.sign(statement, request.dry_run);
+    let signed = admission.signer.sign(statement, request.dry_run)?;
     Ok(restore(&new, &json!(signed).to_string()))
 }
 
-/// The stamp of the stored object, if it still speaks of these fields and follows the stamp in force.
-fn stamp_to_keep<'a>(old: &'a ConfigNamespace, governance: &Governance) -> Option<&'a str> {
+/// The stamp of the stored object, if it is for this cluster, still speaks of these fields and follows the stamp in force.
+fn stamp_to_keep<'a>(old: &'a ConfigNamespace, governance: &Governance, cluster: &ClusterId) -> Option<&'a str> {
     let text = annotation(old)?;
     let signed: Signed<GovernanceStatement> = serde_json::from_str(text).ok()?;
     let in_force = in_force(old);
     let follows = in_force == Some(stamp_digest(&signed)) || in_force == signed.statement.previous;
-    (signed.statement.governance_digest == governance_digest(governance) && follows).then_some(text)
+    let speaks = signed.statement.governance_digest == governance_digest(governance);
+    (signed.statement.cluster_id == *cluster && speaks && follows).then_some(text)
 }
 
 /// Digest of the stamp that the cluster goes by, as the operator last saw it.

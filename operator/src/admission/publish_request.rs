@@ -71,7 +71,7 @@ pub(super) async fn on_create(admission: &Admission, request: &Request<'_>) -> A
         nonce: super::signer::nonce()?,
         time: super::signer::now(),
     };
-    let signed = admission.signer.sign(statement, request.dry_run);
+    let signed = admission.signer.sign(statement, request.dry_run)?;
     Ok(vec![Add::new(
         "/spec/requestedBy",
         json!(translate::requested_by(&signed)),
@@ -141,7 +141,7 @@ pub(super) async fn on_review(admission: &Admission, request: &Request<'_>) -> A
         let signed = admission.signer.sign(
             statement(admission, request, &old, (review, decision)).await?,
             request.dry_run,
-        );
+        )?;
         patch.push(Add::new(
             format!("/status/reviews/{index}/stamp"),
             json!(translate::review_stamp(&signed)),

@@ -24,6 +24,8 @@ const END_ENTRY: &str = "not-after";
 const SEED_ENTRY: &str = "ed25519-seed";
 /// A day less than a node takes, so that clocks may differ.
 const LIFE_MS: i64 = StampKey::LONGEST_LIFE_MS - 24 * 60 * 60 * 1000;
+/// The log warns this long before the end.
+const SOON_MS: i64 = 21 * 24 * 60 * 60 * 1000;
 /// Stands where a signature would, on a dry run.
 const DRY_RUN: &[u8] = b"dry-run";
 
@@ -71,16 +73,33 @@ impl Signer {
     }
 
     /// Signs `statement`; on a dry run nothing is signed, since what is shown is not what is stored.
-    pub fn sign<S: Statement>(&self, statement: S, dry_run: bool) -> Signed<S> {
+    ///
+    /// # Errors
+    /// When the key has ended: no node would take the stamp.
+    pub fn sign<S: Statement>(&self, statement: S, dry_run: bool) -> Result<Signed<S>, Denied> {
         let pair = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let StampKey { key_id, not_after, .. } = &pair.public;
+        if *not_after <= now() {
+            return Err(Denied::unable(format!(
+                "stamp key {key_id} of admission ended at {not_after}: nobody's name can be signed until whoever looks after \
+                 Confman has brought in a new one"
+            )));
+        }
         if dry_run {
-            return Signed {
+            return Ok(Signed {
                 statement,
                 key_id: pair.public.key_id.clone(),
                 signature: DRY_RUN.to_vec(),
-            };
+            });
         }
-        Signed::sign(statement, &pair.public.key_id, &pair.key)
+        Ok(Signed::sign(statement, &pair.public.key_id, &pair.key))
+    }
+
+    /// Time until the key ends, if that is soon.
+    pub fn ends_soon(&self) -> Option<String> {
+        let pair = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let end = pair.public.not_after;
+        (end.as_millis() - now().as_millis() < SOON_MS).then(|| end.to_string())
     }
 }
 
@@ -180,4 +199,43 @@ pub(super) fn nonce() -> Result<String, Denied> {
 /// Now.
 pub(super) fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use confman_api::ids::ClusterId;
+    use confman_api::stamp::StampKeyStatement;
+
+    use super::*;
+
+    fn signer(not_after: i64) -> Signer {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let public = StampKey {
+            key_id: "stamp-old".to_owned(),
+            public_key: key.verifying_key().to_bytes().to_vec(),
+            not_after: Timestamp::from_millis(not_after),
+        };
+        Signer {
+            current: RwLock::new(Pair { key, public }),
+        }
+    }
+
+    fn sign(signer: &Signer, dry_run: bool) -> Result<Signed<StampKeyStatement>, Denied> {
+        let key = signer.current.read().expect("nobody panicked").public.clone();
+        let cluster_id = ClusterId::parse("3a5e2a0e-6a0e-4a59-9c53-d2b7b3a0c001").expect("an id");
+        signer.sign(StampKeyStatement { cluster_id, key }, dry_run)
+    }
+
+    #[test]
+    fn a_key_that_has_ended_signs_nothing_and_says_so() {
+        let ended = signer(now().as_millis() - 1);
+        for dry_run in [false, true] {
+            let denied = sign(&ended, dry_run).expect_err("it has ended");
+            assert!(denied.message().contains("stamp key stamp-old of admission ended at"));
+        }
+        assert!(ended.ends_soon().is_some());
+        let good = signer(now().as_millis() + LIFE_MS);
+        sign(&good, false).expect("it has not ended");
+        assert_eq!(good.ends_soon(), None);
+    }
 }

@@ -3,11 +3,12 @@
 use confman_api::digest::Digest;
 use confman_api::stamp::{GovernanceStatement, Signed, stamp_digest};
 use confman_crds::{ConfigNamespace, ConfmanCluster, GOVERNANCE_STAMP};
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
 use crate::service::account;
+use crate::wait::eventually;
 use crate::world::{World, refusal};
 
 const NAME: &str = "payments";
@@ -62,6 +63,103 @@ async fn a_change_is_stamped_anew_and_follows_the_stamp_in_force() {
     assert_eq!(second.statement.user.username, "admin");
     let previous: Option<Digest> = second.statement.previous;
     assert_eq!(previous, Some(stamp_digest(&first)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn annotating_again_leads_to_a_fresh_stamp_of_who_governs() {
+    let world = World::new().await;
+    let again = Patch::Merge(json!({"metadata": {"annotations": {GOVERNANCE_STAMP: "again"}}}));
+    let api = world.api::<ConfigNamespace>("platform").await;
+    let first = stamp(&api.get(NAME).await.expect("it is there"));
+    let admin = world.api::<ConfigNamespace>("admin").await;
+    let fresh = admin.patch(NAME, &PatchParams::default(), &again).await;
+    let fresh = stamp(&fresh.expect("admin may"));
+    fresh.verify(&world.stamp_key().await).expect("the signature holds");
+    assert_eq!(fresh.statement.user.username, "admin");
+    assert_eq!(fresh.statement.governance_digest, first.statement.governance_digest);
+    world.may_write_namespaces("dan").await;
+    let dan = world.api::<ConfigNamespace>("dan").await;
+    let message = refusal(dan.patch(NAME, &PatchParams::default(), &again).await);
+    assert!(message.contains("dan may not govern"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_while_admission_was_away_is_stamped_by_annotating_it() {
+    let world = World::without_webhook().await;
+    world.create_cluster().await;
+    let unseen =
+        json!({"metadata": {"name": NAME, "annotations": {GOVERNANCE_STAMP: "mine"}}, "spec": World::payments()});
+    eventually("the webhook is not called", async || {
+        let shown = world
+            .post("platform", "confignamespaces", unseen.to_string(), "dryRun=All")
+            .await;
+        match shown.expect("the policies are content")["metadata"]["annotations"][GOVERNANCE_STAMP].as_str() {
+            Some("mine") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let made = world.post("platform", "confignamespaces", unseen.to_string(), "").await;
+    made.expect("the policies are content");
+    world.with_webhook().await;
+    let again = Patch::Merge(json!({"metadata": {"annotations": {GOVERNANCE_STAMP: "again"}}}));
+    let api = world.api::<ConfigNamespace>("platform").await;
+    let stamped = eventually("the webhook is called", async || {
+        let written = api.patch(NAME, &PatchParams::default(), &again).await;
+        let written = written.expect("platform may");
+        let text = written.annotations()[GOVERNANCE_STAMP].clone();
+        serde_json::from_str::<Signed<GovernanceStatement>>(&text).map_err(|_| text)
+    })
+    .await;
+    stamped.verify(&world.stamp_key().await).expect("the signature holds");
+    assert_eq!(stamped.statement.user.username, "platform");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stamp_for_a_cluster_that_is_gone_is_not_kept() {
+    let world = World::new().await;
+    let api = world.api::<ConfigNamespace>("platform").await;
+    let first = stamp(&api.get(NAME).await.expect("it is there"));
+    let clusters = world.api::<ConfmanCluster>("admin").await;
+    clusters
+        .delete("demo", &DeleteParams::default())
+        .await
+        .expect("admin may");
+    world.create_cluster().await;
+    let words = Patch::Merge(json!({"spec": {"description": "only words"}}));
+    let written = api.patch(NAME, &PatchParams::default(), &words).await;
+    let second = stamp(&written.expect("platform may"));
+    assert_ne!(second.statement.cluster_id, first.statement.cluster_id);
+    second.verify(&world.stamp_key().await).expect("the signature holds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_can_log_in_to_a_cluster_is_governed() {
+    let world = World::new().await;
+    world.may_write_namespaces("dan").await;
+    let dan = world.api::<ConfmanCluster>("dan").await;
+    let params = PatchParams::default();
+    for change in [
+        json!({"auth": {"apiKeysSecretRef": {"name": "dans-keys"}}}),
+        json!({"defaults": {"workflow": {"requireApproval": false}}}),
+    ] {
+        let patch = Patch::Merge(json!({"spec": change}));
+        let message = refusal(dan.patch("demo", &params, &patch).await);
+        assert!(message.contains("dan may not change auth"), "{message}");
+    }
+    let admins = Patch::Merge(json!({"spec": {"rootAdmins": ["user:dan"]}}));
+    for user in ["dan", "admin"] {
+        let api = world.api::<ConfmanCluster>(user).await;
+        let message = refusal(api.patch("demo", &params, &admins).await);
+        assert!(message.contains("rootAdmins"), "{message}");
+    }
+    let image = Patch::Merge(json!({"spec": {"image": "localhost/confman-node:next"}}));
+    dan.patch("demo", &params, &image)
+        .await
+        .expect("that is not governance");
+    let auth = Patch::Merge(json!({"spec": {"auth": {"apiKeysSecretRef": {"name": "keys"}}}}));
+    let platform = world.api::<ConfmanCluster>("platform").await;
+    platform.patch("demo", &params, &auth).await.expect("platform governs");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use confman_crds::PublishRequest;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde::Deserialize as _;
+use serde_json::json;
 
 use crate::service::account;
-use crate::world::{World, webhooks};
+use crate::world::{World, refusal, webhooks};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_share_one_key_that_nobody_else_reads() {
@@ -30,6 +31,30 @@ async fn replicas_share_one_key_that_nobody_else_reads() {
         .map(|webhook| webhook.client_config.ca_bundle.as_ref())
         .collect();
     assert!(bundles.iter().all(|bundle| bundle.is_some() && *bundle == bundles[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_admission_writes_the_public_keys() {
+    let world = World::empty().await;
+    world.stamp_key().await;
+    let api = Api::<ConfigMap>::namespaced(crate::kubernetes::client("admin").await, "confman-system");
+    let forged = Patch::Merge(json!({"data": {"keys.json": "[]"}}));
+    let patched = api.patch("confman-stamp-keys", &PatchParams::default(), &forged).await;
+    let one = api.delete("confman-stamp-keys", &DeleteParams::default()).await;
+    let all = api
+        .delete_collection(
+            &DeleteParams::default(),
+            &ListParams::default().fields("metadata.name=confman-stamp-keys"),
+        )
+        .await;
+    for message in [refusal(patched), refusal(one), refusal(all)] {
+        assert!(message.contains("written by admission only"), "{message}");
+    }
+    let other = json!({"metadata": {"name": "another"}});
+    let other = serde_json::from_value(other).expect("a ConfigMap");
+    api.create(&PostParams::default(), &other)
+        .await
+        .expect("other ConfigMaps are nobody's business");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Admission, the policies and the definitions against a real API server: what people try, and what is stored.
 
+mod deletion;
 mod governance;
 mod installed;
 #[path = "../support/kubernetes.rs"]
@@ -8,6 +9,7 @@ mod policies;
 mod requests;
 mod reviews;
 mod service;
+mod serving;
 #[path = "../support/wait.rs"]
 mod wait;
 mod world;

@@ -1,7 +1,8 @@
 //! The admission service as it is installed: manifests applied, two replicas on loopback, with their own rights only.
 
 use std::net::TcpListener as StdListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use confman_operator::admission::{Listeners, operate};
 use confman_operator::args::AdmissionArgs;
@@ -66,7 +67,7 @@ async fn start() {
     .await;
 }
 
-fn listener() -> StdListener {
+pub(crate) fn listener() -> StdListener {
     let listener = StdListener::bind("127.0.0.1:0").expect("a port is free");
     listener.set_nonblocking(true).expect("a listener can be made so");
     listener
@@ -100,6 +101,38 @@ async fn apply(client: &Client, object: Value) {
         .expect("a manifest can be applied");
 }
 
+/// One replica, which knows the API server by its certificate.
+pub(crate) async fn replica(
+    client: Client,
+    (webhook, observe): (StdListener, StdListener),
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let args = AdmissionArgs {
+        namespace: "confman-system".to_owned(),
+        service: "confman-admission".to_owned(),
+        further_hosts: vec!["127.0.0.1".to_owned()],
+        webhook_configuration: "confman-admission".to_owned(),
+        client_ca_file: Some(pki("webhooks-ca.crt")),
+        webhook_address: webhook.local_addr().expect("it is bound"),
+        observe_address: observe.local_addr().expect("it is bound"),
+    };
+    let listeners = Listeners {
+        webhook: TcpListener::from_std(webhook).expect("a listener"),
+        observe: TcpListener::from_std(observe).expect("a listener"),
+    };
+    operate(client, args, listeners, stop).await
+}
+
+/// A key or certificate of the Kubernetes that runs.
+pub(crate) fn pki(file: &str) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e/kube/cluster");
+    let name = format!("operator-{}", std::process::id());
+    let printed = Command::new(script).args(["kubeconfig", "--name", &name]).output();
+    let printed = String::from_utf8(printed.expect("e2e/kube/cluster can be run").stdout).expect("a path");
+    let kubeconfig = Path::new(printed.trim());
+    kubeconfig.parent().expect("it is in a folder").join("pki").join(file)
+}
+
 /// Both replicas, begun at the same moment; they outlive each test.
 fn serve(config: &Config, listeners: Vec<(StdListener, StdListener)>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -110,19 +143,7 @@ fn serve(config: &Config, listeners: Vec<(StdListener, StdListener)>) {
     runtime.block_on(async {
         let replicas = listeners.into_iter().map(|(webhook, observe)| {
             let client = Client::try_from(config.clone()).expect("a client can be built");
-            let args = AdmissionArgs {
-                namespace: "confman-system".to_owned(),
-                service: "confman-admission".to_owned(),
-                further_hosts: vec!["127.0.0.1".to_owned()],
-                webhook_configuration: "confman-admission".to_owned(),
-                webhook_address: webhook.local_addr().expect("it is bound"),
-                observe_address: observe.local_addr().expect("it is bound"),
-            };
-            let listeners = Listeners {
-                webhook: TcpListener::from_std(webhook).expect("a listener"),
-                observe: TcpListener::from_std(observe).expect("a listener"),
-            };
-            operate(client, args, listeners, CancellationToken::new())
+            replica(client, (webhook, observe), CancellationToken::new())
         });
         for ended in futures::future::join_all(replicas).await {
             ended.expect("admission serves until the end");

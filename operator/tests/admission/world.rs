@@ -70,12 +70,21 @@ impl World {
     /// Where the API server does not call the webhook.
     pub(crate) async fn without_webhook() -> Self {
         let world = Self::empty().await;
+        world.label(json!("true")).await;
+        world
+    }
+
+    /// From now on the API server calls the webhook here, as everywhere.
+    pub(crate) async fn with_webhook(&self) {
+        self.label(Value::Null).await;
+    }
+
+    async fn label(&self, value: Value) {
         let api = Api::<Namespace>::all(crate::kubernetes::client("admin").await);
-        let label = json!({"metadata": {"labels": {WITHOUT_WEBHOOK: "true"}}});
-        api.patch(&world.namespace, &PatchParams::default(), &Patch::Merge(&label))
+        let label = json!({"metadata": {"labels": {WITHOUT_WEBHOOK: value}}});
+        api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(&label))
             .await
             .expect("it can be labelled");
-        world
     }
 
     /// Gives `people` a role of the whole Kubernetes here.
@@ -96,7 +105,8 @@ impl World {
     /// Lets somebody write config namespaces and clusters here, status too, but not govern or manage.
     pub(crate) async fn may_write_namespaces(&self, user: &str) {
         let role = json!({"metadata": {"name": "writer"}, "rules": [{"apiGroups": ["confman.io"], "verbs": ["get", "create",
-            "update", "patch"], "resources": ["confignamespaces", "confignamespaces/status", "confmanclusters/status"]}]});
+            "update", "patch", "delete"], "resources": ["confignamespaces", "confignamespaces/status", "confmanclusters",
+            "confmanclusters/status"]}]});
         let role: Role = serde_json::from_value(role).expect("a role");
         let binding = json!({"metadata": {"name": "writer"},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
