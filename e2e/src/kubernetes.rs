@@ -110,9 +110,7 @@ impl Kubernetes {
                 "kind",
                 &["load", "image-archive", &archive, "--name", &self.name],
             ),
-            Origin::Current => anyhow::bail!(
-                "images cannot be loaded into CLUSTER=current; push {reference} to a registry that its nodes can pull from"
-            ),
+            Origin::Current => anyhow::bail!("images are pushed, not loaded, where the Kubernetes is somebody's own"),
         }
     }
 
@@ -123,9 +121,10 @@ impl Kubernetes {
             Origin::Local => run(console, "e2e/kube/cluster", &["down", "--name", &self.name])?,
             Origin::Kind => run(console, "kind", &["delete", "cluster", "--name", &self.name])?,
             Origin::Current => {
-                for namespace in [story::NAMESPACE, story::SYSTEM] {
-                    self.kubectl
-                        .run(console, None, &["delete", "namespace", namespace, "--ignore-not-found"])?;
+                // While the operator still runs: its pods go first, then what they needed.
+                for what in [["namespace", story::NAMESPACE], ["-f", story::INSTALL]] {
+                    let delete = ["delete", what[0], what[1], "--ignore-not-found"];
+                    self.kubectl.run(console, None, &delete)?;
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod console;
+pub mod images;
 pub mod kubectl;
 pub mod kubernetes;
 pub mod load;

@@ -9,8 +9,10 @@ mod reading;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 
 use crate::console::Console;
+use crate::images::{self, Replacement};
 use crate::kubectl::Kubectl;
 use crate::kubernetes::Kubernetes;
 
@@ -20,6 +22,8 @@ pub use measure::{measure_approval_to_read, median};
 pub const SYSTEM: &str = "confman-system";
 /// Kubernetes namespace of the samples.
 pub const NAMESPACE: &str = "confman-demo";
+/// Everything that comes once for each Kubernetes.
+pub const INSTALL: &str = "manifests/install.yaml";
 /// Name of the `ConfmanCluster`, and of its client Service.
 pub const CLUSTER: &str = "demo";
 /// Name of the `ConfigNamespace`.
@@ -55,6 +59,10 @@ pub struct Stage<'a> {
     pub leader: String,
     /// Value and version that were published last.
     pub published: Option<(String, u64)>,
+    /// What manifests say instead, on a Kubernetes that is somebody's own.
+    replacements: Vec<Replacement>,
+    /// Where such manifests are written.
+    folder: TempDir,
     /// Part of every request's name, so that the story can be played again on the same Kubernetes.
     run: String,
 }
@@ -67,6 +75,8 @@ impl<'a> Stage<'a> {
             kubernetes,
             leader: String::new(),
             published: None,
+            replacements: Vec::new(),
+            folder: tempfile::tempdir().context("make room for manifests")?,
             run: format!("{:x}", since_epoch.as_secs()),
         })
     }
@@ -74,6 +84,14 @@ impl<'a> Stage<'a> {
     /// Name of one of this run's publish requests.
     pub fn request_name(&self, suffix: &str) -> String {
         format!("{KEY}-{}-{suffix}", self.run)
+    }
+
+    /// The manifest at `path`, or a copy that fits this Kubernetes.
+    pub fn manifest(&self, path: &str) -> anyhow::Result<String> {
+        if self.replacements.is_empty() {
+            return Ok(path.to_owned());
+        }
+        images::copy(path, self.folder.path(), &self.replacements)
     }
 
     /// The `kubectl` of this Kubernetes.
@@ -222,7 +240,10 @@ pub fn epilogue(console: &Console, kubernetes: &Kubernetes) {
     ] {
         console.note(&format!("  {command}"));
     }
-    console.note("\nTry to cheat: approve with --context=ada, or edit a published PublishRequest.");
+    let as_ada = kubernetes.kubectl.typed(Some(REQUESTER), &[]);
+    console.note(&format!(
+        "\nTry to cheat: approve with `{as_ada}`, or edit a published PublishRequest."
+    ));
     console.note("Remove everything: make demo-down");
 }
 

@@ -6,23 +6,32 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::{CLUSTER, CONFIG_NAMESPACE, NAMESPACE, PATIENCE, READER_KEY, SYSTEM, Stage};
+use super::{CLUSTER, CONFIG_NAMESPACE, INSTALL, NAMESPACE, PATIENCE, READER_KEY, SYSTEM, Stage};
 use crate::console::Look;
+use crate::images::{IMAGES, pushed, subject};
 use crate::kubectl::{is_true, text_at};
+use crate::kubernetes::Origin;
 
-/// Programs that become images, and the references under which manifests name them.
-const IMAGES: [(&str, &str); 3] = [
-    ("confman-node", "localhost/confman-node:dev"),
-    ("confman-operator", "localhost/confman-operator:dev"),
-    ("reader", "localhost/confman-reader:dev"),
-];
-
-/// Makes and loads the images.
+/// Makes and loads the images; where others were pushed, remembers what they are called, and who installs.
 pub(super) fn load_images(stage: &mut Stage<'_>) -> anyhow::Result<String> {
-    for (program, reference) in IMAGES {
-        stage
-            .kubernetes
-            .load_image(stage.console, reference, &beside_this_program(program)?)?;
+    match stage.kubernetes.origin {
+        Origin::Local | Origin::Kind => {
+            for image in IMAGES {
+                let program = beside_this_program(image.program)?;
+                stage.kubernetes.load_image(stage.console, image.reference, &program)?;
+            }
+        }
+        Origin::Current => {
+            stage.replacements = pushed(|name| std::env::var(name).ok())?;
+            let whoami = ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"];
+            let installer = stage.kubectl().run(stage.console, None, &whoami)?;
+            stage
+                .replacements
+                .push(("user:admin".to_owned(), subject(installer.trim())));
+            for (_, used) in &stage.replacements {
+                stage.console.note(&format!("  used: {used}"));
+            }
+        }
     }
     Ok(format!("{} images", IMAGES.len()))
 }
@@ -30,13 +39,8 @@ pub(super) fn load_images(stage: &mut Stage<'_>) -> anyhow::Result<String> {
 /// Installs everything that comes once for each Kubernetes.
 pub(super) fn install_operator(stage: &mut Stage<'_>) -> anyhow::Result<String> {
     let kubectl = stage.kubectl();
-    let install = [
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "-f",
-        "manifests/install.yaml",
-    ];
+    let manifest = stage.manifest(INSTALL)?;
+    let install = ["apply", "--server-side", "--force-conflicts", "-f", &manifest];
     kubectl.run(stage.console, None, &install)?;
     for deployment in ["deployment/confman-admission", "deployment/confman-operator"] {
         kubectl.run(
@@ -57,9 +61,10 @@ pub(super) fn apply_samples(stage: &mut Stage<'_>) -> anyhow::Result<String> {
         &["apply", "-f", "manifests/samples/namespace.yaml"],
     )?;
     make_api_key(stage)?;
+    let samples = stage.manifest("manifests/samples/")?;
     // The Service of admission may answer a moment later than its pods do.
     stage.console.wait_for("admission", PATIENCE, || {
-        let applied = kubectl.run(stage.console, None, &["apply", "-f", "manifests/samples/"]);
+        let applied = kubectl.run(stage.console, None, &["apply", "-f", &samples]);
         match applied {
             Err(error) if error.to_string().contains("failed calling webhook") => Ok(Look::NotYet(error.to_string())),
             other => other.map(Look::Found),

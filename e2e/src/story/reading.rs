@@ -14,7 +14,7 @@ const MANIFEST: &str = "e2e/src/story/reader.yaml";
 /// A pod reads the value; it goes on reading until the end of the story.
 pub(super) fn read_from_pod(stage: &mut Stage<'_>) -> anyhow::Result<String> {
     let kubectl = stage.kubectl();
-    kubectl.run(stage.console, None, &["apply", "-f", MANIFEST])?;
+    kubectl.run(stage.console, None, &["apply", "-f", &stage.manifest(MANIFEST)?])?;
     kubectl.run(
         stage.console,
         None,
