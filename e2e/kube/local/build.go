@@ -96,6 +96,8 @@ func (b built) make() error {
 	command.Dir = filepath.Join(sources, b.module)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
+	// The compiler goes on when this call is killed. Until then nobody else may write the same file.
+	command.ExtraFiles = []*os.File{held}
 	if err := command.Run(); err != nil {
 		return err
 	}

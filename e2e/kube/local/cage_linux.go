@@ -32,37 +32,28 @@ var sysctls = []string{
 
 // ensureCage starts the cage's first process and waits until the cage is furnished.
 func (c *cluster) ensureCage() error {
-	if c.runs(cageName) {
-		return nil
-	}
-	fmt.Printf("    starting %s\n", cageName)
-	// What a cage that was killed left behind: kubelet would take it for containers and look for them in vain.
-	if left := c.end(); len(left) > 0 {
-		err := c.wait("what an earlier start left is gone", cageName, func() error {
-			left := c.end()
-			c.forgetTheDead()
-			if len(left) > 0 {
-				return errors.New(left[0])
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if err := makeCgroups(c.name); err != nil {
-		return err
-	}
 	tool, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	// The tool is replaced when its sources change; the cage keeps its own.
+	// The tool is replaced when its sources change. The cage keeps the one that it runs, and is called with this one.
 	content, err := os.ReadFile(tool)
 	if err != nil {
 		return err
 	}
 	if err := writeWhole(c.path("local-cluster"), content, 0o755); err != nil {
+		return err
+	}
+	if c.runs(cageName) {
+		return nil
+	}
+	fmt.Printf("    starting %s\n", cageName)
+	// What an earlier cage left behind: kubelet would take it for containers and look for them in vain.
+	if err := c.endAll(); err != nil {
+		return err
+	}
+	c.forgetTheDead()
+	if err := makeCgroups(c.name); err != nil {
 		return err
 	}
 	reader, writer, err := os.Pipe()
@@ -84,13 +75,11 @@ func (c *cluster) ensureCage() error {
 	if err != nil {
 		return fmt.Errorf("make namespaces (in a container: it has to be a privileged one): %w", err)
 	}
-	if err := c.record(cageName, command.Process.Pid); err != nil {
-		return err
-	}
 	if line, err := bufio.NewReader(reader).ReadString('\n'); strings.TrimSpace(line) != cageIsReady {
 		return c.failed(fmt.Sprintf("the cage was not furnished (%v)", err), cageName)
 	}
-	return nil
+	// Not before: a recorded cage is a furnished one.
+	return c.record(cageName, command.Process.Pid)
 }
 
 // enter prepares a command of this tool that runs inside.
@@ -102,24 +91,17 @@ func (c *cluster) enter(arguments ...string) *exec.Cmd {
 	return command
 }
 
-// startInCage lets a short-lived process inside start the component: it becomes a child of the cage's first process.
-func (c *cluster) startInCage(started component) error {
-	log := c.place().in("logs", started.name+".log")
-	command := c.enter(append([]string{"/run/cluster/local-cluster", "spawn", "--", log, started.program}, started.arguments...)...)
-	if started.extra != nil {
-		command.ExtraFiles = []*os.File{started.extra}
-	}
+// startInCage lets a short-lived process inside call this tool: the called one becomes a child of the cage's first process.
+func (c *cluster) startInCage(name string, words []string, inherited []*os.File) (int, error) {
+	log := c.place().in("logs", name+".log")
+	command := c.enter(append([]string{toolInCage, "spawn", "--", log}, words...)...)
+	command.ExtraFiles = inherited
 	command.Stderr = os.Stderr
 	output, err := command.Output()
 	if err != nil {
-		return fmt.Errorf("start %s: %w", started.name, err)
+		return 0, err
 	}
-	inner := strings.TrimSpace(string(output))
-	outer, err := c.outerID(inner)
-	if err != nil {
-		return c.failed(fmt.Sprintf("%s ended at once: %v", started.name, err), started.name)
-	}
-	return c.record(started.name, outer)
+	return c.outerID(strings.TrimSpace(string(output)))
 }
 
 // outerID finds the machine's id of a process by its id inside.
@@ -150,7 +132,7 @@ func (c *cluster) outerID(inner string) (int, error) {
 	return 0, fmt.Errorf("no process inside has the id %s", inner)
 }
 
-// spawnInCage starts a program, prints its id and ends: LOG PROGRAM ARGUMENTS...
+// spawnInCage calls this tool, prints the id of its process and ends. What it inherited goes on by itself: LOG WORDS...
 func spawnInCage(_ options, words []string) error {
 	if err := os.MkdirAll(filepath.Dir(words[0]), 0o755); err != nil {
 		return err
@@ -159,12 +141,9 @@ func spawnInCage(_ options, words []string) error {
 	if err != nil {
 		return err
 	}
-	command := exec.Command(words[1], words[2:]...)
+	command := exec.Command(toolInCage, words[1:]...)
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if words[len(words)-1] == forwardFromDescriptor {
-		command.ExtraFiles = []*os.File{os.NewFile(3, "listener")}
-	}
 	if err := command.Start(); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 )
 
@@ -21,7 +22,7 @@ func (c *cluster) ensureCage() error { return errNeedsLinux }
 
 func (c *cluster) enter(...string) *exec.Cmd { return exec.Command("false") }
 
-func (c *cluster) startInCage(component) error { return errNeedsLinux }
+func (c *cluster) startInCage(string, []string, []*os.File) (int, error) { return 0, errNeedsLinux }
 
 func spawnInCage(options, []string) error { return errNeedsLinux }
 

@@ -68,10 +68,11 @@ func makeCgroups(cluster string) error {
 		}
 		// Beside version 1 the unified hierarchy has no controllers to hand on.
 		if each.unified && len(all) == 1 {
-			for _, parent := range []string{each.folder, folder} {
-				if err := handOnControllers(parent); err != nil {
-					return err
-				}
+			if err := handOnTopmost(each.folder); err != nil {
+				return err
+			}
+			if err := handOnControllers(folder); err != nil {
+				return err
 			}
 		}
 	}
@@ -88,9 +89,41 @@ func handOnControllers(folder string) error {
 		case "cpu", "cpuset", "memory", "pids", "io", "hugetlb":
 			err := os.WriteFile(filepath.Join(folder, "cgroup.subtree_control"), []byte("+"+controller), 0o644)
 			if err != nil {
-				return fmt.Errorf("hand the controller %s on below %s (in a container: start it with its own cgroup namespace, "+
-					"and move its processes out of the topmost cgroup): %w", controller, folder, err)
+				return fmt.Errorf("hand the controller %s on below %s (in a container: start it privileged and with "+
+					"its own cgroup namespace): %w", controller, folder, err)
 			}
+		}
+	}
+	return nil
+}
+
+// handOnTopmost moves a container's processes out of the way, as kind does: only the machine's topmost cgroup may both hold
+// processes and hand controllers on. They stay there.
+func handOnTopmost(folder string) error {
+	err := handOnControllers(folder)
+	// Again and again, since a process that is about to move may start another.
+	for tries := 0; errors.Is(err, syscall.EBUSY) && tries < 10; tries++ {
+		if err := moveProcesses(folder, filepath.Join(folder, "init")); err != nil {
+			return err
+		}
+		err = handOnControllers(folder)
+	}
+	return err
+}
+
+func moveProcesses(folder, below string) error {
+	if err := os.Mkdir(below, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make a cgroup: %w", err)
+	}
+	processes, err := os.ReadFile(filepath.Join(folder, "cgroup.procs"))
+	if err != nil {
+		return err
+	}
+	for _, id := range strings.Fields(string(processes)) {
+		err := os.WriteFile(filepath.Join(below, "cgroup.procs"), []byte(id), 0o644)
+		// One that ended meanwhile is no longer in the way.
+		if err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("move process %s to the cgroup %s: %w", id, below, err)
 		}
 	}
 	return nil

@@ -133,6 +133,7 @@ func up(given options, _ []string) error {
 	if err != nil {
 		return err
 	}
+	c.lock = held
 	c.forgetTheDead()
 	if c.facts.Level == node {
 		err = c.nodeUp()
@@ -156,6 +157,10 @@ func made(given options) (*cluster, error) {
 		return c, nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	// Programs still run where `down` was interrupted, or somebody removed the folder by hand.
+	if err := c.remove(); err != nil {
 		return nil, err
 	}
 	// One at a time, so that two new clusters do not choose the same ports.

@@ -26,27 +26,43 @@ func down(given options, _ []string) error {
 	// While the lock is held, as lock() expects.
 	defer os.Remove(lockFile(given.name))
 	c := &cluster{name: given.name, folder: filepath.Join(clustersFolder(), given.name)}
-	if _, err := os.Stat(c.folder); errors.Is(err, fs.ErrNotExist) {
-		fmt.Printf("    there is no cluster %s\n", c.name)
+	_, missing := os.Stat(c.folder)
+	if err := c.remove(); err != nil {
+		return err
+	}
+	if errors.Is(missing, fs.ErrNotExist) {
+		fmt.Printf("    there is no folder of a cluster %s, and nothing of it runs\n", c.name)
 		return nil
 	}
+	fmt.Printf("    cluster %s is removed\n", c.name)
+	return nil
+}
+
+// remove is done at once for others, since it begins with the facts. Where it is interrupted, the next call finishes it.
+func (c *cluster) remove() error {
+	if err := os.Remove(c.factsFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := c.endAll(); err != nil {
+		return err
+	}
+	return os.RemoveAll(c.folder)
+}
+
+// endAll ends whatever runs or is held, recorded or not: the folder may be gone.
+func (c *cluster) endAll() error {
 	const patience, pause = 60 * time.Second, 50 * time.Millisecond
 	deadline := time.Now().Add(patience)
 	for {
 		left := c.end()
 		if len(left) == 0 {
-			break
+			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("not gone within %d s:\n  %s", int(patience.Seconds()), strings.Join(left, "\n  "))
 		}
 		time.Sleep(pause)
 	}
-	if err := os.RemoveAll(c.folder); err != nil {
-		return err
-	}
-	fmt.Printf("    cluster %s is removed\n", c.name)
-	return nil
 }
 
 // end asks everything that runs or is held to end, and tells what is not gone yet.
@@ -88,7 +104,7 @@ func (c *cluster) unrecorded() []int {
 		}
 		environment, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", id))
 		cgroups, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", id))
-		marked := strings.Contains("\x00"+string(environment), "\x00"+clusterVariable+"="+c.name+"\x00")
+		marked := strings.Contains("\x00"+string(environment), "\x00"+clusterVariable+"="+c.folder+"\x00")
 		held := strings.Contains(string(cgroups)+"\n", cgroupName(c.name)+"\n") || strings.Contains(string(cgroups), cgroupName(c.name)+"/")
 		if marked || held {
 			found = append(found, id)

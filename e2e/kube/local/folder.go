@@ -24,6 +24,8 @@ type cluster struct {
 	name   string
 	folder string
 	facts  facts
+	// Held by a call that changes the cluster.
+	lock *os.File
 }
 
 // facts are chosen once, when the cluster is made.
@@ -48,6 +50,9 @@ func (c *cluster) path(parts ...string) string {
 	return filepath.Join(append([]string{c.folder}, parts...)...)
 }
 
+// factsFile is written first and removed first: a folder without it is no cluster, but what is left of one.
+func (c *cluster) factsFile() string { return c.path("facts.json") }
+
 func (c *cluster) kubeconfig() string { return c.path("kubeconfig") }
 
 func (c *cluster) logFile(component string) string { return c.path("logs", component+".log") }
@@ -55,12 +60,12 @@ func (c *cluster) logFile(component string) string { return c.path("logs", compo
 // known reads a cluster's folder; its error is fs.ErrNotExist when there is no such cluster.
 func known(name string) (*cluster, error) {
 	c := &cluster{name: name, folder: filepath.Join(clustersFolder(), name)}
-	text, err := os.ReadFile(c.path("facts.json"))
+	text, err := os.ReadFile(c.factsFile())
 	if err != nil {
 		return c, err
 	}
 	if err := json.Unmarshal(text, &c.facts); err != nil {
-		return c, fmt.Errorf("read %s: %w", c.path("facts.json"), err)
+		return c, fmt.Errorf("read %s: %w", c.factsFile(), err)
 	}
 	return c, nil
 }
@@ -69,6 +74,9 @@ func known(name string) (*cluster, error) {
 func existing(name string) (*cluster, error) {
 	c, err := known(name)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(c.folder); err == nil {
+			return c, fmt.Errorf("cluster %q was removed in part; run: cluster down --name %s", name, name)
+		}
 		return c, fmt.Errorf("there is no cluster %q; start it with: cluster up --name %s --level control|node", name, name)
 	}
 	return c, err
@@ -93,7 +101,7 @@ func (c *cluster) writeFacts() error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(c.path("facts.json"), text, 0o600)
+	return writeWhole(c.factsFile(), text, 0o600)
 }
 
 // writeWhole replaces a file so that a reader sees the old one or the new one, never a part.
@@ -115,7 +123,7 @@ func writeWhole(path string, content []byte, mode os.FileMode) error {
 	return os.Rename(made.Name(), path)
 }
 
-// lock waits until nobody else holds the lock of this name. Programs started meanwhile do not inherit it.
+// lock waits until nobody else holds the lock of this name. Programs started meanwhile inherit it only where it is handed on.
 func lock(name string) (*os.File, error) {
 	path := lockFile(name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

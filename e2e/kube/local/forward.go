@@ -10,8 +10,6 @@ import (
 	"os"
 )
 
-const forwardFromDescriptor = "from-descriptor-3"
-
 func (c *cluster) ensureForward() error {
 	const name = "forward"
 	if c.runs(name) {
@@ -27,14 +25,12 @@ func (c *cluster) ensureForward() error {
 		return err
 	}
 	defer file.Close()
-	return c.ensure(component{
-		name: name, program: "/run/cluster/local-cluster", arguments: []string{"forward", forwardFromDescriptor}, extra: file,
-	})
+	return c.ensure(component{name: name, program: toolInCage, arguments: []string{"forward"}, extra: file})
 }
 
 // forward takes connections from a listener that it inherited to the API server inside.
 func forward(options, []string) error {
-	listener, err := net.FileListener(os.NewFile(3, "listener"))
+	listener, err := net.FileListener(os.NewFile(extraDescriptor, "listener"))
 	if err != nil {
 		return err
 	}

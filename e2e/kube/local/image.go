@@ -44,7 +44,7 @@ func writeImage(reference, program, archive string) error {
 	if !strings.Contains(path.Base(reference), ":") {
 		return fmt.Errorf("%q has no tag; write it as name:tag", reference)
 	}
-	files, err := contentOf(program)
+	files, err := contentOf(program, filepath.Dir(archive))
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,12 @@ type content struct {
 var linked = regexp.MustCompile(`(?m)^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$`)
 
 // contentOf is the program, without what only a debugger reads, and each library under the path where the loader looks.
-func contentOf(program string) (map[string]content, error) {
-	folder, err := os.MkdirTemp("", "confman-image-")
+// It works beside the archive: what a killed call leaves there is the cluster's where the archive is.
+func contentOf(program, beside string) (map[string]content, error) {
+	if err := os.MkdirAll(beside, 0o755); err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp(beside, ".new-")
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +110,10 @@ func contentOf(program string) (map[string]content, error) {
 		return nil, err
 	}
 	files[filepath.Base(program)] = content{binary, 0o755}
-	output, err := exec.Command("ldd", program).CombinedOutput()
+	ask := exec.Command("ldd", program)
+	// Its words are read below.
+	ask.Env = append(os.Environ(), "LC_ALL=C")
+	output, err := ask.CombinedOutput()
 	if err != nil {
 		if strings.Contains(string(output), "not a dynamic executable") {
 			return files, nil

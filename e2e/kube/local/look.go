@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,10 +22,12 @@ func status(given options, _ []string) error {
 			fmt.Println("no cluster is up")
 		}
 	}
+	var failed error
 	for _, name := range names {
 		c, err := existing(name)
 		if err != nil {
-			return err
+			failed = errors.Join(failed, err)
+			continue
 		}
 		fmt.Printf("%s: level %s, API server https://127.0.0.1:%d, kubeconfig %s\n", name, c.facts.Level, c.facts.APIServerPort, c.kubeconfig())
 		recorded := c.recorded()
@@ -36,7 +39,7 @@ func status(given options, _ []string) error {
 			fmt.Printf("  %-24s process %-8d %s\n", component, recorded[component].ID, state)
 		}
 	}
-	return nil
+	return failed
 }
 
 func sortedNames(recorded map[string]process) []string {

@@ -50,7 +50,8 @@ func commands() map[string]command {
 		// Called by local-cluster itself, inside a cluster's namespaces.
 		"cage":      {run: cage, fewest: 2, most: 2},
 		"spawn":     {run: spawnInCage, fewest: 2, most: 1000},
-		"forward":   {run: forward, fewest: 1, most: 1},
+		"gated":     {run: gated, fewest: 3, most: 1000},
+		"forward":   {run: forward},
 		"probe-dns": {run: probeDNS, fewest: 2, most: 2},
 	}
 }

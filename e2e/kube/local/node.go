@@ -17,7 +17,8 @@ import (
 const (
 	pauseImage = "localhost/confman-pause:1"
 	// The first process of the cluster's namespaces; see cage_linux.go.
-	cageName = "cage"
+	cageName   = "cage"
+	toolInCage = "/run/cluster/local-cluster"
 )
 
 func (c *cluster) nodeUp() error {
@@ -70,7 +71,7 @@ func (c *cluster) nodeUp() error {
 		return err
 	}
 	return c.wait("the cluster's DNS answers at its Service", "coredns", func() error {
-		output, err := c.enter("/run/cluster/local-cluster", "probe-dns", dnsAddress+":53", "kubernetes.default.svc.cluster.local").CombinedOutput()
+		output, err := c.enter(toolInCage, "probe-dns", dnsAddress+":53", "kubernetes.default.svc.cluster.local").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, strings.TrimSpace(string(output)))
 		}

@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,9 +23,16 @@ type component struct {
 	name      string
 	program   string
 	arguments []string
-	// Handed over as file descriptor 3.
+	// Handed over as extraDescriptor.
 	extra *os.File
 }
+
+// What a component inherits beside its log. The first two are closed before the program itself begins.
+const (
+	gateDescriptor = 3 + iota
+	lockDescriptor
+	extraDescriptor
+)
 
 // process says which process a component is. A process id alone may be somebody else's by now.
 type process struct {
@@ -83,7 +92,10 @@ func startOf(id int) (string, bool) {
 	if _, err := os.Stat("/proc/self/stat"); err == nil {
 		return "", false
 	}
-	output, err := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(id)).Output()
+	ask := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(id))
+	// Two callers have to read the same time.
+	ask.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
+	output, err := ask.Output()
 	state, started, found := strings.Cut(strings.TrimSpace(string(output)), " ")
 	if err != nil || !found {
 		return "", false
@@ -96,11 +108,12 @@ func (c *cluster) environment() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=" + os.Getenv("HOME"),
-		clusterVariable + "=" + c.name,
+		clusterVariable + "=" + c.folder,
 	}
 }
 
-// clusterVariable marks a cluster's processes, so that `leftovers` finds one that no record names.
+// clusterVariable marks a cluster's processes, so that they are found when no record names them. Another user's cluster may
+// have the same name, but not the same folder.
 const clusterVariable = "CONFMAN_KUBE_CLUSTER"
 
 // detached prepares a program that goes on when the caller and its terminal are gone. The caller closes the log.
@@ -121,30 +134,68 @@ func (c *cluster) detached(name string, command *exec.Cmd) (*os.File, error) {
 	return log, nil
 }
 
-// startHere starts a component in the caller's own namespaces.
-func (c *cluster) startHere(started component) error {
-	command := exec.Command(started.program, started.arguments...)
-	log, err := c.detached(started.name, command)
+// startHere calls this tool in the caller's own namespaces and tells the id of its process.
+func (c *cluster) startHere(name string, words []string, inherited []*os.File) (int, error) {
+	tool, err := os.Executable()
 	if err != nil {
-		return err
+		return 0, err
+	}
+	command := exec.Command(tool, words...)
+	command.ExtraFiles = inherited
+	log, err := c.detached(name, command)
+	if err != nil {
+		return 0, err
 	}
 	defer log.Close()
 	if err := command.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", started.name, err)
+		return 0, err
 	}
-	return c.record(started.name, command.Process.Pid)
+	return command.Process.Pid, nil
 }
 
-// ensure starts the component unless it runs.
+// ensure starts the component unless it runs. It waits at a gate until it is recorded, so whenever this call is killed, no
+// program runs that the next call does not know. At the gate it holds the lock too: the next call comes after it.
 func (c *cluster) ensure(wanted component) error {
 	if c.runs(wanted.name) {
 		return nil
 	}
 	fmt.Printf("    starting %s\n", wanted.name)
-	if c.facts.Level == node {
-		return c.startInCage(wanted)
+	gate, opener, err := os.Pipe()
+	if err != nil {
+		return err
 	}
-	return c.startHere(wanted)
+	defer opener.Close()
+	defer gate.Close()
+	start := c.startHere
+	if c.facts.Level == node {
+		start = c.startInCage
+	}
+	words := append([]string{"gated", "--", c.place().folder, wanted.name, wanted.program}, wanted.arguments...)
+	id, err := start(wanted.name, words, []*os.File{gate, c.lock, wanted.extra})
+	if err != nil {
+		return fmt.Errorf("start %s: %w", wanted.name, err)
+	}
+	return c.record(wanted.name, id)
+}
+
+// gated waits until the call that started it opens the gate or was killed. Recorded by then, it becomes the program:
+// FOLDER COMPONENT PROGRAM ARGUMENTS...
+func gated(_ options, words []string) error {
+	syscall.CloseOnExec(gateDescriptor)
+	syscall.CloseOnExec(lockDescriptor)
+	if _, err := io.Copy(io.Discard, os.NewFile(gateDescriptor, "gate")); err != nil {
+		return err
+	}
+	c := &cluster{folder: words[0]}
+	// Not by its id, which is another one outside of the cage.
+	if started, _ := startOf(os.Getpid()); c.recorded()[words[1]].Start != started {
+		return errors.New("not recorded: the call that started this was killed")
+	}
+	program, err := exec.LookPath(words[2])
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("become %s: %w", program, syscall.Exec(program, words[2:], os.Environ()))
 }
 
 // dead names a component that was started and has ended, or nothing.
