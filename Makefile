@@ -24,8 +24,11 @@ demo: build ## Show the main job on a real Kubernetes with real pods, and leave 
 	@$(BINARIES)/demo up
 
 .PHONY: demo-down
-demo-down: build ## Remove everything that `make demo` made
-	@$(BINARIES)/demo down
+demo-down: ## Remove everything that `make demo` made
+	@case $${CLUSTER:-local} in \
+	local) e2e/kube/cluster down --name confman-demo ;; \
+	*) $(MAKE) build && $(BINARIES)/demo down ;; \
+	esac
 
 .PHONY: test
 test: ## Run every test: units, storage, nodes over sockets, operator against a real API server, the story on real pods
@@ -40,6 +43,7 @@ e2e: build ## Run only the story on real pods
 verify: prepare ## Check format, lints, docs, dependencies, tidiness and generated files; writes nothing
 	@$(STEP) "format" cargo fmt --all --check
 	@$(STEP) "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@for crate in core api crds; do $(STEP) "confman-$$crate alone" cargo check --package confman-$$crate --locked --quiet; done
 	@$(STEP) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 	@$(STEP) "bans, licences, sources" e2e/tool cargo-deny --all-features --locked check --hide-inclusion-graph bans licenses sources
 	@$(STEP) "tidy, dependency arrows" cargo test --workspace --locked --quiet --test tidy --test dependencies

@@ -144,6 +144,16 @@ pub enum Look<T> {
     NotYet(String),
 }
 
+impl<T> Look<T> {
+    /// With what was found changed.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Look<U> {
+        match self {
+            Self::Found(found) => Look::Found(change(found)),
+            Self::NotYet(how_far) => Look::NotYet(how_far),
+        }
+    }
+}
+
 /// `7.3 s` or `2 min 5 s`.
 pub fn seconds(duration: Duration) -> String {
     if duration < Duration::from_mins(1) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::tidy::repository_root;
 
@@ -39,6 +40,14 @@ pub const IMAGES: [Image; 3] = [
 
 /// Text in a manifest, and what stands there instead.
 pub type Replacement = (String, String);
+
+/// The reference of an image with this very program: another program's is another one, and nothing of it runs by mistake.
+pub fn tagged(reference: &str, program: &Path) -> anyhow::Result<String> {
+    let bytes = fs::read(program).with_context(|| format!("read {}", program.display()))?;
+    let digest = Sha256::digest(&bytes);
+    let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{reference}-{short}"))
+}
 
 /// What the manifests say instead of each image's reference.
 ///

@@ -6,11 +6,15 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use crate::console::{Console, seconds};
 use crate::kubectl::{Identity, Kubectl};
 use crate::story;
 use crate::tidy::repository_root;
+
+/// Label of the operator's Kubernetes namespace where the story brought it: whose it is.
+const OWNER_LABEL: &str = "confman.io/story";
 
 /// Which Kubernetes to use; `CLUSTER` in the environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +58,17 @@ impl Kubernetes {
         match origin {
             Origin::Local => run(console, "e2e/kube/cluster", &["up", "--name", name, "--level", "node"])?,
             Origin::Kind => {
-                if !kind_clusters()?.iter().any(|known| known == name) {
-                    run(console, "kind", &["create", "cluster", "--name", name])?;
-                }
-                run(console, "kind", &["export", "kubeconfig", "--name", name])?;
+                // A kubeconfig of its own: the person's current context stays what it is.
+                let kubeconfig = folder(origin, name)?.join("kubeconfig").display().to_string();
+                let verb: &[_] = if kind_clusters()?.iter().any(|known| known == name) {
+                    &["export", "kubeconfig"]
+                } else {
+                    &["create", "cluster"]
+                };
+                let options = ["--name", name, "--kubeconfig", &kubeconfig];
+                run(console, "kind", &[verb, &options].concat())?;
             }
-            Origin::Current => {}
+            Origin::Current => kubernetes.claim(console)?,
         }
         let version = kubernetes.kubectl.quiet(&["version"])?;
         let server = version
@@ -78,7 +87,12 @@ impl Kubernetes {
                 kubeconfig: Some(local_folder(name)?.join("kubeconfig")),
                 identity: Identity::Context,
             },
-            Origin::Kind | Origin::Current => Kubectl {
+            Origin::Kind => Kubectl {
+                program: PathBuf::from("kubectl"),
+                kubeconfig: Some(folder(origin, name)?.join("kubeconfig")),
+                identity: Identity::Impersonation,
+            },
+            Origin::Current => Kubectl {
                 program: PathBuf::from("kubectl"),
                 kubeconfig: None,
                 identity: Identity::Impersonation,
@@ -89,6 +103,18 @@ impl Kubernetes {
             name: name.to_owned(),
             kubectl,
         })
+    }
+
+    /// Ends this Kubernetes when this process ends, however that comes about; for tests, which leave nothing behind.
+    pub fn end_with_this_process(&self) -> anyhow::Result<()> {
+        if self.origin == Origin::Local {
+            let status = Command::new(repository_root().join("e2e/kube/end-with"))
+                .args([&std::process::id().to_string(), &self.name])
+                .status()
+                .context("run e2e/kube/end-with")?;
+            anyhow::ensure!(status.success(), "e2e/kube/end-with: {status}");
+        }
+        Ok(())
     }
 
     /// Makes the image `reference` from a program and lets the pods use it.
@@ -119,17 +145,64 @@ impl Kubernetes {
         let started = Instant::now();
         match self.origin {
             Origin::Local => run(console, "e2e/kube/cluster", &["down", "--name", &self.name])?,
-            Origin::Kind => run(console, "kind", &["delete", "cluster", "--name", &self.name])?,
+            Origin::Kind => {
+                run(console, "kind", &["delete", "cluster", "--name", &self.name])?;
+                self.remove_folder()?;
+            }
             Origin::Current => {
+                let Some(owner) = self.owner()? else {
+                    console.done("nothing to remove", started.elapsed());
+                    return Ok(());
+                };
+                anyhow::ensure!(owner == self.name, "{}", not_ours(&owner));
                 // While the operator still runs: its pods go first, then what they needed.
                 for what in [["namespace", story::NAMESPACE], ["-f", story::INSTALL]] {
                     let delete = ["delete", what[0], what[1], "--ignore-not-found"];
                     self.kubectl.run(console, None, &delete)?;
                 }
+                self.remove_folder()?;
             }
         }
         console.done("removed", started.elapsed());
         Ok(())
+    }
+
+    /// A folder for what belongs to this Kubernetes on this machine; it goes with it.
+    pub fn folder(&self) -> anyhow::Result<PathBuf> {
+        folder(self.origin, &self.name)
+    }
+
+    fn remove_folder(&self) -> anyhow::Result<()> {
+        let folder = self.folder()?;
+        std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))
+    }
+
+    /// On a Kubernetes that is somebody's own, nothing may be replaced, and later removed, that the story did not bring.
+    fn claim(&self, console: &Console) -> anyhow::Result<()> {
+        match self.owner()? {
+            Some(owner) if owner == self.name => return Ok(()),
+            Some(owner) => anyhow::bail!(not_ours(&owner)),
+            None => {}
+        }
+        let definitions = ["get", "crd", "confmanclusters.confman.io", "--ignore-not-found", "-o", "name"];
+        anyhow::ensure!(self.kubectl.quiet(&definitions)?.is_empty(), "{}", not_ours(""));
+        let label = format!("{OWNER_LABEL}={}", self.name);
+        self.kubectl.run(console, None, &["create", "namespace", story::SYSTEM])?;
+        let labelled = ["label", "namespace", story::SYSTEM, &label];
+        self.kubectl.run(console, None, &labelled).map(drop)
+    }
+
+    /// Who brought Confman to this Kubernetes: the name in a label, empty for somebody else; none where there is none.
+    fn owner(&self) -> anyhow::Result<Option<String>> {
+        let printed = self
+            .kubectl
+            .quiet(&["get", "namespace", story::SYSTEM, "--ignore-not-found", "-o", "json"])?;
+        if printed.trim().is_empty() {
+            return Ok(None);
+        }
+        let namespace: Value = serde_json::from_str(&printed).context("read what kubectl printed")?;
+        let owner = namespace["metadata"]["labels"][OWNER_LABEL].as_str();
+        Ok(Some(owner.unwrap_or_default().to_owned()))
     }
 
     /// Fails when processes, mounts, links or rules of a local Kubernetes are left on this machine.
@@ -153,6 +226,27 @@ impl Kubernetes {
             .chain(kubeconfig.map(|file| format!("export KUBECONFIG={}", file.display())))
             .collect()
     }
+}
+
+fn not_ours(owner: &str) -> String {
+    let whose = if owner.is_empty() {
+        String::new()
+    } else {
+        format!(", brought by {owner}")
+    };
+    format!(
+        "this Kubernetes has a Confman already{whose}: the story would replace it, and take it away in the end. Choose another \
+         context of the kubeconfig"
+    )
+}
+
+fn folder(origin: Origin, name: &str) -> anyhow::Result<PathBuf> {
+    let folder = match origin {
+        Origin::Local => local_folder(name)?.join("story"),
+        Origin::Kind | Origin::Current => cache_folder()?.join("story").join(name),
+    };
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// Where builds and clusters live.

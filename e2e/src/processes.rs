@@ -45,12 +45,33 @@ impl Process {
         anyhow::bail!("{} ended with {status}; the end of its log:\n{end}", self.name);
     }
 
-    /// Resident memory in KiB, as the kernel counts it; 0 once the process is gone.
-    pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.split_whitespace().next()?.parse().ok())
-            .unwrap_or(0)
+    /// Its memory.
+    pub fn memory(&self) -> Resident {
+        Resident::of(self.child.id())
+    }
+}
+
+/// Resident memory of a process in KiB, as the kernel counts it (proc(5)); 0 once the process is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resident {
+    /// Now.
+    pub now_kib: u64,
+    /// The most so far.
+    pub peak_kib: u64,
+}
+
+impl Resident {
+    /// That of the process with this id.
+    pub fn of(process: u32) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        };
+        Self {
+            now_kib: field("VmRSS:").unwrap_or(0),
+            peak_kib: field("VmHWM:").unwrap_or(0),
+        }
     }
 }
 
@@ -60,6 +81,23 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The memory of every process whose command line begins with `command` and whose control group names `group`.
+pub fn memory_of(command: &str, group: &str) -> anyhow::Result<Vec<Resident>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").context("list the processes")? {
+        let entry = entry.context("list the processes")?;
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // A process that ends meanwhile has neither.
+        let read = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        if read("cmdline").replace('\0', " ").starts_with(command) && read("cgroup").contains(group) {
+            found.push(Resident::of(id));
+        }
+    }
+    Ok(found)
 }
 
 /// Processor time that this process has used, user and system together.

@@ -6,11 +6,10 @@ mod measure;
 mod publish;
 mod reading;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use tempfile::TempDir;
-
 use crate::console::Console;
 use crate::images::{self, Replacement};
 use crate::kubectl::Kubectl;
@@ -59,11 +58,13 @@ pub struct Stage<'a> {
     pub leader: String,
     /// Value and version that were published last.
     pub published: Option<(String, u64)>,
-    /// What manifests say instead, on a Kubernetes that is somebody's own.
+    /// UIDs of the requests made so far.
+    requests: Vec<String>,
+    /// What manifests say instead of the names of the images, and of the person who installs.
     replacements: Vec<Replacement>,
-    /// Where such manifests are written.
-    folder: TempDir,
-    /// Part of every request's name, so that the story can be played again on the same Kubernetes.
+    /// Where such manifests are written, and stay for as long as this Kubernetes does.
+    folder: PathBuf,
+    /// Part of every request's name and value, so that the story can be played again on the same Kubernetes.
     run: String,
 }
 
@@ -75,8 +76,9 @@ impl<'a> Stage<'a> {
             kubernetes,
             leader: String::new(),
             published: None,
+            requests: Vec::new(),
             replacements: Vec::new(),
-            folder: tempfile::tempdir().context("make room for manifests")?,
+            folder: kubernetes.folder()?,
             run: format!("{:x}", since_epoch.as_secs()),
         })
     }
@@ -86,12 +88,14 @@ impl<'a> Stage<'a> {
         format!("{KEY}-{}-{suffix}", self.run)
     }
 
-    /// The manifest at `path`, or a copy that fits this Kubernetes.
+    /// `value` as this run publishes it: an earlier run's is live, and publishing that again is no change.
+    fn value(&self, value: &str) -> String {
+        format!("{value}-{}", self.run)
+    }
+
+    /// A copy of the manifest at `path` that fits this Kubernetes.
     pub fn manifest(&self, path: &str) -> anyhow::Result<String> {
-        if self.replacements.is_empty() {
-            return Ok(path.to_owned());
-        }
-        images::copy(path, self.folder.path(), &self.replacements)
+        images::copy(path, &self.folder, &self.replacements)
     }
 
     /// The `kubectl` of this Kubernetes.

@@ -30,6 +30,7 @@ fn script(name: &str, arguments: &[&str]) -> anyhow::Result<String> {
 #[test]
 fn a_cluster_starts_twice_knows_its_people_and_leaves_nothing() -> anyhow::Result<()> {
     let name = format!("kube-test-{}", std::process::id());
+    Kubernetes::known(Origin::Local, &name)?.end_with_this_process()?;
     let used = use_cluster(&name);
     // Removed whatever happened; the first error is the one to report.
     let removed =

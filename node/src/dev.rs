@@ -16,7 +16,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::DevArgs;
 use crate::auth::api_keys;
+use crate::auth::credential::Credential;
 use crate::node::{ApiKeySource, Node, NodeOptions};
+use crate::propose::Origin;
 
 /// Name of the one API key.
 const KEY_NAME: &str = "dev";
@@ -114,7 +116,11 @@ async fn bootstrap(node: &Node, cluster_id: ClusterId) -> anyhow::Result<()> {
         },
         stamp_key: None,
     });
-    let answered = app.proposer.propose(command, None).await?;
+    let origin = Origin {
+        credential: Credential::Courier,
+        trace_id: None,
+    };
+    let answered = app.proposer.propose(command, origin).await?;
     answered.verdict.map(drop).map_err(anyhow::Error::from)
 }
 
@@ -127,9 +133,11 @@ fn print_welcome(node: &Node, folder: &Path, key: &str) -> std::io::Result<()> {
          API key with every right: {key}\n\
          Metrics at http://{}/metrics\n\n\
          Try:\n\
-         \x20 curl -sS -X PUT -H 'X-API-Key: {key}' -H 'Content-Type: application/json' -d '\"hello\"' {url}/api/v1/config/greeting\n\
-         \x20 curl -sS -H 'X-API-Key: {key}' {url}/api/v1/config/greeting\n\
-         \x20 curl -sS -H 'X-API-Key: {key}' {url}/api/v1/audit\n\n\
+         \x20 url={url}/api/v1 KEY={key}\n\
+         \x20 curl -sS -X PUT -H \"X-API-Key: $KEY\" -H 'Content-Type: application/json' -d '1000' $url/config/rate-limit\n\
+         \x20 curl -sS -H \"X-API-Key: $KEY\" $url/config/rate-limit\n\
+         \x20 curl -sS -H \"X-API-Key: $KEY\" -H 'Accept: text/plain' $url/config/rate-limit\n\
+         \x20 curl -sS -H \"X-API-Key: $KEY\" $url/audit\n\n\
          Ctrl-C stops it.",
         folder.display(),
         node.addresses().metrics,

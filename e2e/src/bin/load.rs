@@ -11,7 +11,7 @@ use confman_e2e::load::etcd::{self, LocalEtcd};
 use confman_e2e::load::http::{ConfmanClient, Operation};
 use confman_e2e::load::report::{self, Memory, Row};
 use confman_e2e::nodes::{self, LocalNodes};
-use confman_e2e::processes::{Process, free_ports};
+use confman_e2e::processes::{Process, Resident, free_ports};
 
 /// Measures on the loopback address only, unless `confman --url` names another.
 #[derive(Debug, Parser)]
@@ -192,7 +192,7 @@ async fn load_confman(
     processes: &[Process],
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
-    let idle_kib = largest(processes);
+    let idle_kib = largest(processes, |memory| memory.now_kib);
     let open = async |operation, count: u16| {
         let mut clients = Vec::new();
         for address in addresses.iter().cycle().take(usize::from(count)) {
@@ -208,21 +208,20 @@ async fn load_confman(
     drive(fill, open(Operation::Put, 16).await?, 0)
         .await
         .context("fill Confman")?;
-    let mut loaded_kib = idle_kib;
     for (operation, name) in OPERATIONS {
         for clients in load.clients.iter().copied() {
             let opened = open(operation, clients).await?;
             findings.measure("confman", name, load.plan(clients), opened).await?;
-            loaded_kib = loaded_kib.max(largest(processes));
         }
     }
-    findings.remember_memory("confman", idle_kib, loaded_kib);
+    let peak_kib = largest(processes, |memory| memory.peak_kib);
+    findings.remember_memory("confman", idle_kib, peak_kib);
     Ok(())
 }
 
 async fn measure_etcd(load: &Load, folder: &std::path::Path, findings: &mut Findings) -> anyhow::Result<()> {
     let cluster = LocalEtcd::start(&load.etcd, folder, usize::from(load.nodes)).await?;
-    let idle_kib = largest(cluster.processes());
+    let idle_kib = largest(cluster.processes(), |memory| memory.now_kib);
     let open = |operation, count: u16| -> Vec<_> {
         (0..usize::from(count))
             .map(|index| cluster.client(index, operation, load.sizes()))
@@ -234,16 +233,15 @@ async fn measure_etcd(load: &Load, folder: &std::path::Path, findings: &mut Find
         ..load.plan(16)
     };
     drive(fill, open(Operation::Put, 16), 0).await.context("fill etcd")?;
-    let mut loaded_kib = idle_kib;
     for (operation, name) in OPERATIONS {
         for clients in load.clients.iter().copied() {
             findings
                 .measure("etcd", name, load.plan(clients), open(operation, clients))
                 .await?;
-            loaded_kib = loaded_kib.max(largest(cluster.processes()));
         }
     }
-    findings.remember_memory("etcd", idle_kib, loaded_kib);
+    let peak_kib = largest(cluster.processes(), |memory| memory.peak_kib);
+    findings.remember_memory("etcd", idle_kib, peak_kib);
     Ok(())
 }
 
@@ -275,8 +273,8 @@ async fn measure_bare(load: &Load, folder: &std::path::Path, findings: &mut Find
     Ok(())
 }
 
-fn largest(processes: &[Process]) -> u64 {
-    processes.iter().map(Process::resident_kib).max().unwrap_or(0)
+fn largest(processes: &[Process], kib: impl Fn(Resident) -> u64) -> u64 {
+    processes.iter().map(|process| kib(process.memory())).max().unwrap_or(0)
 }
 
 impl Findings {

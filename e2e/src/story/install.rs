@@ -8,9 +8,12 @@ use serde_json::Value;
 
 use super::{CLUSTER, CONFIG_NAMESPACE, INSTALL, NAMESPACE, PATIENCE, READER_KEY, SYSTEM, Stage};
 use crate::console::Look;
-use crate::images::{IMAGES, pushed, subject};
+use crate::images::{IMAGES, pushed, subject, tagged};
 use crate::kubectl::{is_true, text_at};
 use crate::kubernetes::Origin;
+
+/// The pods of the cluster.
+const NODES: [&str; 3] = ["demo-0", "demo-1", "demo-2"];
 
 /// Makes and loads the images; where others were pushed, remembers what they are called, and who installs.
 pub(super) fn load_images(stage: &mut Stage<'_>) -> anyhow::Result<String> {
@@ -18,7 +21,9 @@ pub(super) fn load_images(stage: &mut Stage<'_>) -> anyhow::Result<String> {
         Origin::Local | Origin::Kind => {
             for image in IMAGES {
                 let program = beside_this_program(image.program)?;
-                stage.kubernetes.load_image(stage.console, image.reference, &program)?;
+                let reference = tagged(image.reference, &program)?;
+                stage.kubernetes.load_image(stage.console, &reference, &program)?;
+                stage.replacements.push((image.reference.to_owned(), reference));
             }
         }
         Origin::Current => {
@@ -120,9 +125,13 @@ fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<String> {
 /// Waits until the cluster is ready and the config namespace is in it.
 pub(super) fn await_cluster(stage: &mut Stage<'_>) -> anyhow::Result<String> {
     let cluster = (NAMESPACE, "confmancluster", CLUSTER);
-    stage
+    let ready = |object: &Value| Ok(is_true(object, "Ready").map(|()| object.clone()));
+    let found = stage
         .kubectl()
-        .wait_for(stage.console, cluster, PATIENCE, |object| Ok(is_true(object, "Ready")))?;
+        .wait_for(stage.console, cluster, PATIENCE, ready)?;
+    if matches!(is_true(&found, "UpdatePending"), Look::Found(())) {
+        replace_nodes(stage, text_at(&found, "/status/leader"))?;
+    }
     stage.leader = stage
         .kubectl()
         .wait_for(stage.console, cluster, PATIENCE, |object| Ok(leader(object)))?;
@@ -136,6 +145,22 @@ pub(super) fn await_cluster(stage: &mut Stage<'_>) -> anyhow::Result<String> {
             .run(stage.console, None, &["-n", NAMESPACE, "get", kind])?;
     }
     Ok(format!("three pods are ready, {} leads", stage.leader))
+}
+
+/// The pods of an earlier run have its image, and nobody replaces pods but people yet: one at a time, the leader last.
+fn replace_nodes(stage: &Stage<'_>, leader: &str) -> anyhow::Result<()> {
+    let mut pods = NODES.to_vec();
+    pods.sort_by_key(|pod| *pod == leader);
+    for pod in pods {
+        let delete = ["-n", NAMESPACE, "delete", "pod", pod];
+        stage.kubectl().run(stage.console, None, &delete)?;
+        for object in [(NAMESPACE, "pod", pod), (NAMESPACE, "confmancluster", CLUSTER)] {
+            stage
+                .kubectl()
+                .wait_for(stage.console, object, PATIENCE, |object| Ok(is_true(object, "Ready")))?;
+        }
+    }
+    Ok(())
 }
 
 /// The pod that leads, as the operator sees it.

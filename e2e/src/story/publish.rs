@@ -1,7 +1,5 @@
 //! Asking, refusing, approving: the steps in which people act.
 
-use std::io::Write as _;
-
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
@@ -18,7 +16,8 @@ const SECOND_VALUE: &str = "2025-06-30";
 
 /// ada applies a `PublishRequest`; it is accepted and waits for review.
 pub(super) fn request(stage: &mut Stage<'_>) -> anyhow::Result<String> {
-    ask(stage, "first", FIRST_VALUE, "Move to the API of 2024")
+    let value = stage.value(FIRST_VALUE);
+    ask(stage, "first", &value, "Move to the API of 2024")
 }
 
 /// ada's own approval is refused, with the reason.
@@ -45,27 +44,25 @@ pub(super) fn refuse_own_approval(stage: &mut Stage<'_>) -> anyhow::Result<Strin
 
 /// bob approves; the state machine publishes.
 pub(super) fn approve(stage: &mut Stage<'_>) -> anyhow::Result<String> {
-    approve_and_await(stage, "first", FIRST_VALUE, "Checked with the provider")
+    let value = stage.value(FIRST_VALUE);
+    approve_and_await(stage, "first", &value, "Checked with the provider")
 }
 
 /// ada asks again and bob approves again, after the failover.
 pub(super) fn second_change(stage: &mut Stage<'_>) -> anyhow::Result<String> {
-    ask(stage, "second", SECOND_VALUE, "Move to the API of 2025")?;
-    let published = approve_and_await(stage, "second", SECOND_VALUE, "Fine by me")?;
-    await_value(stage, SECOND_VALUE)?;
-    Ok(format!("{published}, and the pod reads {SECOND_VALUE:?}"))
+    let value = stage.value(SECOND_VALUE);
+    ask(stage, "second", &value, "Move to the API of 2025")?;
+    let published = approve_and_await(stage, "second", &value, "Fine by me")?;
+    await_value(stage, &value)?;
+    Ok(format!("{published}, and the pod reads {value:?}"))
 }
 
-fn ask(stage: &Stage<'_>, suffix: &str, value: &str, reason: &str) -> anyhow::Result<String> {
+fn ask(stage: &mut Stage<'_>, suffix: &str, value: &str, reason: &str) -> anyhow::Result<String> {
     let name = stage.request_name(suffix);
     let manifest = manifest(&name, value, reason);
-    let mut file = tempfile::Builder::new()
-        .prefix("publish-request-")
-        .suffix(".yaml")
-        .tempfile()?;
-    file.write_all(manifest.as_bytes()).context("write the manifest")?;
+    let path = stage.folder.join(format!("{name}.yaml")).display().to_string();
+    std::fs::write(&path, &manifest).with_context(|| format!("write {path}"))?;
     stage.console.output(&manifest);
-    let path = file.path().display().to_string();
     stage
         .kubectl()
         .run(stage.console, Some(REQUESTER), &["apply", "-f", &path])?;
@@ -76,6 +73,7 @@ fn ask(stage: &Stage<'_>, suffix: &str, value: &str, reason: &str) -> anyhow::Re
         .context("the request is gone")?;
     let requester = text_at(&object, "/spec/requestedBy/username");
     anyhow::ensure!(requester == REQUESTER, "admission wrote {requester:?} as the requester");
+    stage.requests.push(text_at(&object, "/metadata/uid").to_owned());
     let begin: String = digest.chars().take(19).collect();
     Ok(format!(
         "admission signed that {requester} asks; the content has digest {begin}…"
