@@ -1,0 +1,246 @@
+//! Plays a random history on a world, whose log then holds all that was tried.
+
+use confman_core::access::Role;
+use confman_core::digest::Digest;
+use confman_core::namespace::{Governance, Workflow};
+use confman_core::proposal::{Command, DeclareNamespace, RegisterStampKey, ReleaseNamespace, SubmitRequest};
+use confman_core::stamp::{Signed, StampKeyStatement, Statement};
+use confman_core::state::StateView as _;
+
+use crate::acts::{Act, History, KEYS, NAMESPACES, PEOPLE, SUBJECTS, Stamp};
+use crate::builders::{
+    KEY, claim, cluster_id, governance, nonce, path, request_id, reviewing, seconds, settings, sign, signing_key, spec,
+    stamp_key, subject, writing,
+};
+use crate::world::World;
+
+/// A history being played.
+struct Play {
+    world: World,
+    seconds: i64,
+    /// Id of the key that genuine stamps are signed with.
+    key: String,
+    /// Accepted submissions so far.
+    submitted: Vec<SubmitRequest>,
+}
+
+/// The world after `history`; its log holds all that was tried.
+pub(crate) fn play(history: &History) -> World {
+    let mut play = Play {
+        world: World::with_floor(history.floor),
+        seconds: 0,
+        key: KEY.to_owned(),
+        submitted: Vec::new(),
+    };
+    play.begin(history.below);
+    for act in &history.acts {
+        play.seconds += 1;
+        play.world.now = seconds(play.seconds);
+        play.act(act);
+    }
+    play.world
+}
+
+impl Play {
+    fn begin(&mut self, below: Option<Workflow>) {
+        let roles: &[(Role, &[&str])] = &[
+            (
+                Role::Editor,
+                &["ada", "eve", "group:developers", "serviceaccount:ci/bot"],
+            ),
+            (
+                Role::Publisher,
+                &["bob", "carol", "dan", "group:reviewers", "user:kubernetes-admin"],
+            ),
+            (Role::Admin, &["ann"]),
+        ];
+        let alone = Governance {
+            inherit: false,
+            ..governance(&[
+                (Role::Editor, &["eve", "serviceaccount:ci/bot"]),
+                (Role::Publisher, &["bob", "carol", "serviceaccount:ci/bot"]),
+            ])
+        };
+        let below = Governance {
+            workflow: below,
+            ..governance(&[(Role::Editor, &["zoe"])])
+        };
+        for ((at, object), governance) in NAMESPACES.into_iter().zip([governance(roles), below, alone]) {
+            // What is below the floor is refused, and then the namespace is not there.
+            let _: Result<_, _> = self.world.declare("root", at, object, governance);
+        }
+    }
+
+    /// Id of the request that is `which` before the last one.
+    fn id(&self, which: usize) -> String {
+        let at = self.submitted.len().checked_sub(which + 1);
+        at.map_or_else(|| "r0".to_owned(), |at| self.submitted[at].request_id.to_string())
+    }
+
+    /// An id that no request has.
+    fn new_id(&self) -> String {
+        format!("r{}", self.world.log.len())
+    }
+
+    fn stamp<S: Statement>(&self, statement: S, stamp: Stamp) -> Signed<S> {
+        match stamp {
+            Stamp::Genuine | Stamp::Elsewhere => sign(statement, &self.key),
+            Stamp::Forged => Signed::sign(statement, &self.key, &signing_key("mallory")),
+            Stamp::Unknown => sign(statement, "nobodys"),
+        }
+    }
+
+    fn act(&mut self, act: &Act) {
+        let command = match act {
+            Act::Submit { .. } => self.submit(act),
+            Act::Replay { which } => self.replay(*which),
+            Act::Review { .. } => Some(self.review(act)),
+            Act::ObjectDeleted { which } => {
+                let _: Result<_, _> = self.world.object_deleted(&self.id(*which));
+                None
+            }
+            Act::Write { who, at, value } => {
+                let (at, _) = (NAMESPACES[at.0].0, KEYS[at.1]);
+                Some(writing(
+                    PEOPLE[*who],
+                    at,
+                    KEYS[usize::from(value % 2)],
+                    &value.to_string(),
+                ))
+            }
+            Act::Drop {
+                who,
+                namespace,
+                subject: gone,
+            } => self.change(*who, *namespace, |governance| {
+                for subjects in governance.roles.values_mut() {
+                    subjects.remove(&subject(SUBJECTS[*gone]));
+                }
+            }),
+            Act::Widen {
+                who,
+                namespace,
+                subject: new,
+            } => self.change(*who, *namespace, |governance| {
+                let publishers = governance.roles.entry(Role::Publisher).or_default();
+                publishers.insert(subject(SUBJECTS[*new]));
+            }),
+            Act::Ask {
+                who,
+                namespace,
+                workflow,
+            } => self.change(*who, *namespace, |governance| governance.workflow = *workflow),
+            Act::Release { namespace } => Some(Command::ReleaseNamespace(ReleaseNamespace {
+                path: path(NAMESPACES[*namespace].0),
+                claim: claim(NAMESPACES[*namespace].1),
+            })),
+            Act::Rotate => Some(self.rotate()),
+            Act::Wait { seconds } => {
+                // A new leader's clock may be behind.
+                self.seconds = (self.seconds + seconds).max(0);
+                self.world.term += 1;
+                None
+            }
+        };
+        let Some(command) = command else {
+            return;
+        };
+        let accepted = self.world.apply(command.clone()).is_ok();
+        if let (Command::SubmitRequest(submission), true) = (command, accepted) {
+            self.submitted.push(submission);
+        }
+    }
+
+    fn submit(&self, act: &Act) -> Option<Command> {
+        let Act::Submit {
+            who,
+            at,
+            value,
+            expecting,
+            on_behalf_of,
+            stamp,
+        } = act
+        else {
+            return None;
+        };
+        let mut wanted = spec(NAMESPACES[at.0].1, KEYS[at.1], &value.to_string());
+        wanted.expected_version = *expecting;
+        let name_of = |who: &usize| PEOPLE[*who].split('+').next().map(str::to_owned);
+        wanted.on_behalf_of = on_behalf_of.iter().filter_map(name_of).collect();
+        let id = self.new_id();
+        let mut statement = self.world.requester_statement(PEOPLE[*who], &id, &wanted);
+        // Few names, so that the same object comes again.
+        statement.name = format!("object-{value}");
+        statement.nonce = nonce(&id);
+        if matches!(stamp, Stamp::Elsewhere) {
+            statement.cluster_id = cluster_id("c2");
+        }
+        let command = SubmitRequest {
+            request_id: request_id(&id),
+            spec: wanted,
+            requester: self.stamp(statement, *stamp),
+        };
+        Some(Command::SubmitRequest(command))
+    }
+
+    fn replay(&self, which: usize) -> Option<Command> {
+        let at = self.submitted.len().checked_sub(which + 1)?;
+        Some(Command::SubmitRequest(SubmitRequest {
+            request_id: request_id(&self.new_id()),
+            ..self.submitted[at].clone()
+        }))
+    }
+
+    fn review(&self, act: &Act) -> Command {
+        let Act::Review {
+            who,
+            which,
+            decision,
+            stamp,
+            digest_of,
+        } = act
+        else {
+            unreachable!("only reviews review");
+        };
+        let id = self.id(*which);
+        let mut statement = self.world.review_statement(PEOPLE[*who], &id, *decision);
+        if let Some(other) = digest_of {
+            let other = self.world.request(&self.id(*other));
+            statement.digest = other.map_or(Digest::ZERO, |other| other.digest);
+        }
+        if matches!(stamp, Stamp::Elsewhere) {
+            statement.cluster_id = cluster_id("c2");
+        }
+        reviewing(&id, self.stamp(statement, *stamp))
+    }
+
+    /// A declaration by `who` of the governance in force, with one change. Beyond the last namespace is `/`.
+    fn change(&self, who: usize, namespace: usize, change: impl FnOnce(&mut Governance)) -> Option<Command> {
+        let (at, object) = NAMESPACES.get(namespace).copied().unwrap_or(("/", "root"));
+        let present = self
+            .world
+            .state
+            .namespace(&path(at))
+            .expect("memory is always readable")?;
+        let mut governance = present.settings.governance;
+        change(&mut governance);
+        let statement = self.world.governance_statement(PEOPLE[who], at, object, &governance);
+        Some(Command::DeclareNamespace(DeclareNamespace {
+            claim: claim(object),
+            path: path(at),
+            governance: sign(statement, &self.key),
+            settings: settings(governance),
+        }))
+    }
+
+    fn rotate(&mut self) -> Command {
+        let next = format!("k{}", self.world.log.len());
+        let statement = StampKeyStatement {
+            cluster_id: cluster_id("c1"),
+            key: stamp_key(&next, seconds(self.seconds + 3600)),
+        };
+        let key = sign(statement, &self.key);
+        self.key = next;
+        Command::RegisterStampKey(RegisterStampKey { key })
+    }
+}

@@ -1,0 +1,19 @@
+//! The rules, from outside: scenarios, exhaustive tables, invariants over random histories, and shared vectors.
+
+mod acts;
+mod audit_trail;
+mod builders;
+mod governance;
+mod history;
+mod invariants;
+mod judge;
+mod limits;
+mod names;
+mod permissions;
+mod scenario;
+mod scenarios;
+mod stamps;
+mod transitions;
+mod values;
+mod vectors;
+mod world;
