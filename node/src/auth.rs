@@ -2,3 +2,4 @@
 
 pub mod access;
 pub mod api_keys;
+pub mod credential;

@@ -18,15 +18,18 @@ pub mod whoami;
 
 use std::sync::Arc;
 
-use confman_store::StoreStats;
+use confman_api::problem::{Problem, ProblemType};
+use confman_store::{SnapshotView, StoreStats};
 use tokio::sync::Semaphore;
 
+use self::call::{Call, read_problem, storage_problem};
+use crate::auth::access::Namespaces;
 use crate::auth::api_keys::ApiKeys;
 use crate::metrics::Metrics;
 use crate::propose::Proposer;
 use crate::raft::Raft;
 use crate::raft::bootstrap::Bootstrap;
-use crate::read::Reader;
+use crate::read::{Consistency, Reader, Seen};
 
 /// What handlers need of the node.
 pub struct App {
@@ -44,10 +47,44 @@ pub struct App {
     pub api_keys: ApiKeys,
     /// Counters.
     pub metrics: Metrics,
-    /// Requests that may be at work at once.
-    pub places: Semaphore,
+    /// Requests that may be at work at once on the public port.
+    pub public_places: Semaphore,
+    /// The same of the internal port, so that clients never keep the operator out.
+    pub internal_places: Semaphore,
     /// Set when the node begins to stop: it is not ready any more.
     pub stopping: tokio_util::sync::CancellationToken,
+}
+
+impl App {
+    /// Waits until the local state is as fresh as `call` asks. For an index that may never come waits only who may read
+    /// by all that is committed now; whoever may not is let through to be refused by the handler.
+    pub(crate) async fn fresh_for(&self, call: &Call, may_read: impl Fn(&Namespaces) -> bool) -> Result<Seen, Problem> {
+        let wanted = call.consistency()?;
+        let may_read = || may_read(&self.reader.state().namespaces());
+        let prepare = async |consistency| {
+            let seen = self.reader.prepare(consistency).await;
+            seen.map_err(|error| read_problem(&error))
+        };
+        match wanted {
+            // A role may be as new as the index is, and not be known here yet.
+            Consistency::AtLeast(_) if !may_read() => {
+                let seen = prepare(Consistency::Linearizable).await?;
+                if may_read() { prepare(wanted).await } else { Ok(seen) }
+            }
+            Consistency::AtLeast(_) | Consistency::Stale | Consistency::Linearizable => prepare(wanted).await,
+        }
+    }
+
+    /// Reads many rows of one state on a thread of its own: those that serve everybody else must not wait for a disk.
+    pub(crate) async fn list<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&SnapshotView<'_>) -> Result<T, confman_store::ReadError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let state = self.reader.state().clone();
+        let listed = tokio::task::spawn_blocking(move || state.read(read)).await;
+        let listed = listed.map_err(|_| Problem::new(ProblemType::Internal, "the node failed; its log says why"))?;
+        listed.map_err(|error| storage_problem(&error))
+    }
 }
 
 /// The handlers' shared view of the node.

@@ -35,6 +35,8 @@ pub enum ProposalResult {
     NoLeader,
     /// Not written: too many at once.
     Overloaded,
+    /// Not written: the leader does not accept the credential.
+    Unauthorized,
     /// Not known.
     Unknown,
 }
@@ -47,6 +49,7 @@ impl ProposalResult {
             Ok(Answered { verdict: Err(_), .. }) => Self::Rejected,
             Err(ProposeError::NoLeader) => Self::NoLeader,
             Err(ProposeError::Overloaded) => Self::Overloaded,
+            Err(ProposeError::Unauthorized(_)) => Self::Unauthorized,
             Err(ProposeError::OutcomeUnknown(_)) => Self::Unknown,
         }
     }

@@ -17,12 +17,22 @@ use openraft::raft::WriteResult;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use crate::auth::credential::Credential;
 use crate::metrics::{Metrics, ProposalResult};
 use crate::raft::Raft;
-use crate::raft::forward::Forwarder;
+use crate::raft::forward::{Forwarded, Forwarder};
 
 /// How often a write looks for a leader while there is none; a change of leadership is seen at once.
 const LEADER_POLL: Duration = Duration::from_millis(50);
+
+/// On whose behalf a command is offered.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// What the caller was authenticated by.
+    pub credential: Credential,
+    /// Trace id of the call.
+    pub trace_id: Option<String>,
+}
 
 /// Why a write has no verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +43,9 @@ pub enum ProposeError {
     /// Nothing was written: [`limits::WRITES`] writes wait already.
     #[error("{} writes wait for their commit already; nothing was written", limits::WRITES.value)]
     Overloaded,
+    /// Nothing was written: the leader does not accept the caller's credential.
+    #[error("the leader does not accept the credential: {0}; nothing was written")]
+    Unauthorized(String),
     /// It may or may not have been written.
     #[error("it is not known whether the write happened: {0}")]
     OutcomeUnknown(String),
@@ -47,6 +60,8 @@ pub(crate) enum Attempt {
     NotLeader,
     /// Certainly not written; the leader is busy.
     Overloaded,
+    /// Certainly not written; the leader does not accept the credential.
+    Unauthorized(String),
     /// May be written; another try is not safe.
     Unknown(String),
 }
@@ -95,14 +110,15 @@ impl Proposer {
     }
 
     /// Writes `command` and waits until it is committed and applied on the leader.
-    pub async fn propose(&self, command: Command, trace_id: Option<String>) -> Result<Answered, ProposeError> {
+    pub async fn propose(&self, command: Command, origin: Origin) -> Result<Answered, ProposeError> {
         let name = command_name(&command);
-        let result = self.route(command, trace_id).await;
+        let result = self.route(command, origin).await;
         self.inner.metrics.proposal(name, ProposalResult::of(&result));
         result
     }
 
-    async fn route(&self, command: Command, trace_id: Option<String>) -> Result<Answered, ProposeError> {
+    async fn route(&self, command: Command, origin: Origin) -> Result<Answered, ProposeError> {
+        let Origin { credential, trace_id } = origin;
         let _place = self.inner.places.try_acquire().map_err(|_| ProposeError::Overloaded)?;
         let proposal = Proposal {
             proposed_at: now(),
@@ -114,14 +130,18 @@ impl Proposer {
             let attempt = match self.leader() {
                 Leader::Here => self.append(proposal.clone()).await,
                 Leader::There(id, member) => {
-                    let encoded = EncodedProposal::encode(&proposal);
-                    self.inner.forwarder.send(id, &member, encoded.as_bytes().clone()).await
+                    let forwarded = Forwarded {
+                        proposal: EncodedProposal::encode(&proposal).as_bytes().clone(),
+                        credential: credential.clone(),
+                    };
+                    self.inner.forwarder.send(id, &member, forwarded).await
                 }
                 Leader::Unknown => Attempt::NotLeader,
             };
             match attempt {
                 Attempt::Answered(answer) => return answered(answer),
                 Attempt::Overloaded => return Err(ProposeError::Overloaded),
+                Attempt::Unauthorized(detail) => return Err(ProposeError::Unauthorized(detail)),
                 Attempt::Unknown(detail) => return Err(ProposeError::OutcomeUnknown(detail)),
                 Attempt::NotLeader if Instant::now() >= give_up => return Err(ProposeError::NoLeader),
                 Attempt::NotLeader => self.leadership_change(LEADER_POLL).await,
@@ -129,7 +149,7 @@ impl Proposer {
         }
     }
 
-    /// Writes what a follower forwarded, in one piece; never forwards it again. One attempt a proposal, in order.
+    /// Writes what a follower forwarded and its credentials allow, in one piece; never forwards it again. One attempt a proposal, in order.
     pub(crate) async fn append_forwarded(&self, proposals: Vec<Proposal>) -> BoxStream<'static, Attempt> {
         let count = proposals.len();
         let every = |attempt: Attempt| futures::stream::iter(vec![attempt; count]).boxed();

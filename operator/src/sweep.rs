@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use confman_api::client::CourierClient;
-use confman_api::internal::{Claim, PublishRequest, ReleaseNamespace, RequestState, WithdrawCause, WithdrawRequest};
+use confman_api::internal::{Claim, ReleaseNamespace, RequestReference, RequestState, WithdrawCause, WithdrawRequest};
 use confman_crds::{ConfigNamespace, ConfmanCluster};
 use kube::api::ListParams;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -17,8 +17,16 @@ use crate::seen::SeenRequest;
 /// Time between two comparisons.
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// The objects that the controllers have seen.
+pub struct Known {
+    /// Namespaces.
+    pub namespaces: Store<ConfigNamespace>,
+    /// Requests.
+    pub requests: Store<SeenRequest>,
+}
+
 /// Compares until `stop`.
-pub async fn run(known: Store<SeenRequest>, context: Shared, stop: CancellationToken) {
+pub async fn run(known: Known, context: Shared, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         let api = context.watched::<ConfmanCluster>(&context.client);
         let clusters = match api.list(&ListParams::default()).await {
@@ -44,10 +52,10 @@ pub async fn run(known: Store<SeenRequest>, context: Shared, stop: CancellationT
     }
 }
 
-async fn sweep(known: &Store<SeenRequest>, context: &Shared, cluster: &ConfmanCluster) -> Result<(), Error> {
+async fn sweep(known: &Known, context: &Shared, cluster: &ConfmanCluster) -> Result<(), Error> {
     let courier = context.couriers.get(cluster).await?;
-    withdraw(known, context, &courier).await?;
-    release(context, &courier).await
+    withdraw(&known.requests, context, &courier).await?;
+    release(&known.namespaces, context, &courier).await
 }
 
 async fn withdraw(known: &Store<SeenRequest>, context: &Shared, courier: &CourierClient) -> Result<(), Error> {
@@ -73,7 +81,7 @@ async fn withdraw(known: &Store<SeenRequest>, context: &Shared, courier: &Courie
     Ok(())
 }
 
-async fn release(context: &Shared, courier: &CourierClient) -> Result<(), Error> {
+async fn release(known: &Store<ConfigNamespace>, context: &Shared, courier: &CourierClient) -> Result<(), Error> {
     let namespaces = courier.namespaces().await;
     for namespace in namespaces.map_err(Error::node("list namespaces"))? {
         let Some(claim) = namespace.claim else {
@@ -84,8 +92,11 @@ async fn release(context: &Shared, courier: &CourierClient) -> Result<(), Error>
             name,
             uid: _,
         } = &claim;
-        let api = Api::<ConfigNamespace>::namespaced(context.client.clone(), kubernetes_namespace);
         // Another object under the same name takes the path over, or gives it up, when it is reconciled.
+        if known.get(&ObjectRef::new(name).within(kubernetes_namespace)).is_some() {
+            continue;
+        }
+        let api = Api::<ConfigNamespace>::namespaced(context.client.clone(), kubernetes_namespace);
         let found = api
             .get_opt(name)
             .await
@@ -104,7 +115,7 @@ async fn release(context: &Shared, courier: &CourierClient) -> Result<(), Error>
     Ok(())
 }
 
-async fn exists(context: &Shared, request: &PublishRequest, uid: &str) -> Result<bool, Error> {
+async fn exists(context: &Shared, request: &RequestReference, uid: &str) -> Result<bool, Error> {
     let api = Api::<SeenRequest>::namespaced(context.client.clone(), &request.kubernetes_namespace);
     let found = api
         .get_opt(&request.name)

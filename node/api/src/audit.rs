@@ -1,4 +1,8 @@
-//! Audit events as a reader sees them: exactly as they are hashed, so that anybody can verify the chain.
+//! Audit events as a reader sees them: exactly as they are hashed, so that altered ones show.
+//!
+//! There is one chain for the whole cluster. Whoever may read every namespace reads all of it under `/api/v1/audit` and can
+//! verify it. The trail of one namespace, or of those that a caller may read, leaves out the events in between: it shows
+//! that its events were not altered, not that none is missing.
 
 use confman_core::audit::AuditEvent;
 use serde::{Deserialize, Serialize};
@@ -47,11 +51,15 @@ pub struct AuditEventSchema {
 
 /// Shape of the actor of an event.
 #[derive(ToSchema)]
-#[schema(as = AuditActor)]
+#[schema(as = AuditActor, rename_all = "camelCase")]
 #[expect(dead_code, reason = "only its schema is used")]
 pub struct AuditActorSchema {
     /// The principal, e.g. `user:ada`.
     principal: String,
+    /// The groups that gave the right to it, as the stamp names them.
+    groups: Option<Vec<String>>,
+    /// Id of the stamp key that signed the person's intent, where one did.
+    stamp_key_id: Option<String>,
     /// Peer address, where there was one.
     ip: Option<String>,
 }
@@ -76,7 +84,7 @@ pub struct AuditChangeSchema {
     previous_version: Option<u64>,
     /// Version that is live now.
     new_version: Option<u64>,
-    /// Digest before.
+    /// Digest before: of the value, or of the governance fields of a namespace.
     previous_digest: Option<String>,
     /// Digest now.
     new_digest: Option<String>,
@@ -93,6 +101,4 @@ pub struct AuditWorkflowSchema {
     state: String,
     /// Content digest that was submitted, approved or rejected.
     digest: String,
-    /// Id of the stamp key that signed the person's intent.
-    stamp_key_id: Option<String>,
 }

@@ -12,14 +12,14 @@
 //! | `GET /internal/v1/namespaces` | → [`Items<ConfigNamespace>`], linearizable |
 //! | `POST /internal/v1/namespaces:release` | [`ReleaseNamespace`] → [`Recorded<Outcome>`] |
 //! | `POST /internal/v1/publish-requests` | [`SubmitRequest`] → [`Recorded<Outcome>`] |
-//! | `GET /internal/v1/publish-requests?state=PendingReview` | → [`Items<PublishRequest>`], linearizable |
+//! | `GET /internal/v1/publish-requests?state=PendingReview&after=ID&limit=N` | → [`RequestPage`], linearizable |
 //! | `GET /internal/v1/publish-requests/{id}` | → [`PublishRequest`], linearizable; 404 |
 //! | `POST /internal/v1/publish-requests/{id}:review` | [`ReviewRequest`] with the decision in the stamp → [`Recorded<Outcome>`] |
 //! | `POST /internal/v1/publish-requests/{id}:withdraw` | [`WithdrawRequest`] → [`Recorded<Outcome>`] |
 //!
 //! A refusal is a problem (RFC 9457) whose member `rejection` is the [`Rejection`] as JSON.
 
-use confman_core::ids::{ClusterId, LogPosition};
+use confman_core::ids::{ClusterId, LogPosition, RequestId};
 use confman_core::namespace::Workflow;
 use confman_core::principal::Principal;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,27 @@ pub struct Recorded<T> {
 pub struct Items<T> {
     /// The items.
     pub items: Vec<T>,
+}
+
+/// A publish request by its names, without its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestReference {
+    /// UID of its object.
+    pub id: RequestId,
+    /// Kubernetes namespace of its object.
+    pub kubernetes_namespace: String,
+    /// Name of its object.
+    pub name: String,
+}
+
+/// Some of the publish requests in one state, by id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestPage {
+    /// The requests.
+    pub items: Vec<RequestReference>,
+    /// The `after` of the next page; none on the last one.
+    pub next: Option<RequestId>,
 }
 
 /// Asks ordinal 0 to bootstrap the cluster.

@@ -10,14 +10,14 @@ use utoipa::openapi::{
     RefOr, Required, Response, ResponseBuilder, ResponsesBuilder, Schema, Type,
 };
 
-use crate::audit::AuditEventSchema;
-use crate::config::{ConfigValueView, KeyView, WrittenView};
+use crate::audit::{AuditActorSchema, AuditChangeSchema, AuditEventSchema, AuditResourceSchema, AuditWorkflowSchema};
+use crate::config::{ConfigValueView, KeyView, PositionView, WrittenView};
 use crate::limits;
 use crate::listing::Pagination;
 use crate::problem::{PROBLEM_JSON, Problem, ProblemType};
-use crate::publish_request::PublishRequestView;
+use crate::publish_request::{PublishRequestView, StepView};
 use crate::routes::{Access, Method, Port, ROUTES, Route, RouteId};
-use crate::whoami::{HealthView, WhoamiView};
+use crate::whoami::{HealthView, RoleView, WhoamiView};
 
 /// Name of the security scheme.
 const API_KEY_SCHEME: &str = "apiKey";
@@ -71,9 +71,16 @@ fn components() -> ComponentsBuilder {
         .schema_from::<ConfigValueView>()
         .schema_from::<KeyView>()
         .schema_from::<WrittenView>()
+        .schema_from::<PositionView>()
         .schema_from::<PublishRequestView>()
+        .schema_from::<StepView>()
         .schema_from::<AuditEventSchema>()
+        .schema_from::<AuditActorSchema>()
+        .schema_from::<AuditResourceSchema>()
+        .schema_from::<AuditChangeSchema>()
+        .schema_from::<AuditWorkflowSchema>()
         .schema_from::<WhoamiView>()
+        .schema_from::<RoleView>()
         .schema_from::<HealthView>()
         .schema_from::<Pagination>()
         .schema_from::<Problem>()
@@ -242,6 +249,16 @@ fn text_content() -> Content {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn every_schema_that_is_named_is_there() {
+        let document: serde_json::Value = serde_json::from_str(&super::document()).expect("the document is JSON");
+        let text = document.to_string();
+        for named in text.split("#/components/schemas/").skip(1) {
+            let name = named.split('"').next().expect("a name");
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+    }
+
     /// `CONFMAN_WRITE_GENERATED=1 cargo test -p confman-api openapi` writes it again.
     #[test]
     fn the_committed_document_is_the_generated_one() {

@@ -141,10 +141,17 @@ const READ_AUDIT: &[Parameter] = &[
     CURSOR,
 ];
 const READ_ONE: &[Parameter] = &[CONSISTENCY];
-const BY_STATE: &[Parameter] = &[Parameter {
-    name: "state",
-    about: "PendingReview, Published, Rejected, Withdrawn or Superseded",
-}];
+const BY_STATE: &[Parameter] = &[
+    Parameter {
+        name: "state",
+        about: "PendingReview, Published, Rejected, Withdrawn or Superseded",
+    },
+    Parameter {
+        name: "after",
+        about: "next of the page before",
+    },
+    LIMIT,
+];
 const READY: &[Parameter] = &[Parameter {
     name: "level",
     about: "local (default) or linearizable: with a quorum",

@@ -1,5 +1,7 @@
 //! One immutable event per transition of a governed thing, chained by hashes.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -54,6 +56,12 @@ pub enum AuditAction {
 pub struct AuditActor {
     /// The principal.
     pub principal: Principal,
+    /// The groups that gave the right to it, as the stamp names them; none where the principal itself holds the role.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<Principal>,
+    /// Id of the stamp key that signed the person's intent, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp_key_id: Option<String>,
     /// Peer address, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
@@ -70,7 +78,8 @@ pub struct AuditResource {
     pub key: Option<ConfigKey>,
 }
 
-/// What changed, by digest; the values are in the versions named.
+/// What changed, by digest; the values are in the versions named. Of a namespace: [`crate::digest::governance_digest`] of
+/// its fields, with roles and workflow, and at bootstrap with the admins and the workflow floor of `/`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuditChange {
@@ -98,9 +107,6 @@ pub struct AuditWorkflow {
     pub state: RequestState,
     /// Content digest that was submitted, approved or rejected.
     pub digest: Digest,
-    /// Id of the stamp key that signed the person's intent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stamp_key_id: Option<String>,
 }
 
 /// One event. `hash` is SHA-256 over the canonical JSON (RFC 8785) of the event without `hash`.

@@ -288,7 +288,7 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// From milliseconds since the epoch, limited to the years 1970 to 9999 (and there to what can be written as text).
     pub fn from_millis(millis: i64) -> Self {
-        Self(millis.clamp(0, jiff::Timestamp::MAX.as_millisecond()))
+        Self(millis.clamp(0, jiff::Timestamp::MAX.as_second() * 1000))
     }
 
     /// Milliseconds since the epoch.

@@ -102,7 +102,7 @@ pub enum Rejection {
     #[error("the requester stamp was already used by another request")]
     StampReplayed,
     /// The governance stamp does not follow the current one.
-    #[error("the governance stamp does not follow the one in force; apply the object again")]
+    #[error("the governance stamp does not follow the one in force; it must be stamped anew")]
     StaleGovernanceStamp,
     /// Governance may only be tightened without another admin's agreement.
     #[error("loosening governance needs the agreement of another admin: {detail}")]

@@ -81,20 +81,30 @@ impl ApiKeys {
                 _ = ticks.tick() => {}
                 () = stop.cancelled() => return,
             }
-            let path = folder.clone();
-            let known = seen.clone();
-            let read = tokio::task::spawn_blocking(move || read_if_changed(&path, known.as_ref()));
-            match read.await {
-                Ok(Ok(Some((fingerprint, table)))) => {
-                    tracing::info!(keys = table.len(), "API keys loaded");
-                    self.table.store(Arc::new(table));
-                    seen = Some(fingerprint);
-                }
-                Ok(Ok(None)) => {}
-                Ok(Err(error)) => tracing::warn!(folder = %folder.display(), %error, "API keys cannot be read"),
-                Err(_) => return,
-            }
+            seen = self.reload(&folder, seen).await;
         }
+    }
+
+    /// Reads `folder` once, so that a node knows its keys before it answers anybody.
+    pub async fn load(&self, folder: &Path) {
+        self.reload(folder, None).await;
+    }
+
+    /// Reads `folder` if it is not as it was `seen`; gives how it is now.
+    async fn reload(&self, folder: &Path, seen: Option<Fingerprint>) -> Option<Fingerprint> {
+        let (path, before) = (folder.to_owned(), seen.clone());
+        let read = tokio::task::spawn_blocking(move || read_if_changed(&path, before.as_ref()));
+        match read.await {
+            Ok(Ok(Some((fingerprint, table)))) => {
+                tracing::info!(keys = table.len(), "API keys loaded");
+                self.table.store(Arc::new(table));
+                return Some(fingerprint);
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::warn!(folder = %folder.display(), %error, "API keys cannot be read"),
+            Err(_) => tracing::warn!("API keys are not read: the process is stopping"),
+        }
+        seen
     }
 }
 

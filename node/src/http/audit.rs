@@ -11,13 +11,14 @@ use confman_store::{AuditPosition, AuditRange, Order};
 use http::Response;
 
 use super::App;
-use super::call::{Call, bad_parameter, read_problem, storage_problem};
+use super::call::{Call, bad_parameter};
 use super::{cursor, reply, target};
-use crate::auth::access::may;
+use crate::auth::access::{Namespaces, may};
 
 const PREFIX: &str = "/api/v1/audit";
 
-/// One page of events, without those of namespaces that the caller may not read.
+/// One page of events, without those of namespaces that the caller may not read; so the chain of hashes is whole only
+/// for who may read everything.
 pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     let namespace = target::namespace(target::behind(call.path(), PREFIX))?;
     let order = match call.parameter("order") {
@@ -27,20 +28,17 @@ pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     };
     let limit = call.page_limit()?;
     let range = range_of(call, order, limit)?;
-    let seen = app
-        .reader
-        .prepare(call.consistency()?)
-        .await
-        .map_err(|error| read_problem(&error))?;
-    let state = app.reader.state();
-    let (namespaces, actor) = (state.namespaces(), call.actor()?);
-    if !may(&namespaces, actor, Action::ReadPublished, &namespace) || !namespaces.contains_key(&namespace) {
+    let actor = call.actor()?;
+    let may_read = |namespaces: &Namespaces| {
+        namespaces.contains_key(&namespace) && may(namespaces, actor, Action::ReadPublished, &namespace)
+    };
+    let seen = app.fresh_for(call, may_read).await?;
+    let namespaces = app.reader.state().namespaces();
+    if !may_read(&namespaces) {
         let detail = "the path names no namespace that the caller may read";
         return Err(Problem::new(ProblemType::NotFound, detail));
     }
-    let page = state
-        .read(|view| view.audit_below(&namespace, range))
-        .map_err(|error| storage_problem(&error))?;
+    let page = app.list(move |view| view.audit_below(&namespace, range)).await?;
     let visible = page
         .items
         .into_iter()

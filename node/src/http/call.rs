@@ -9,10 +9,14 @@ use confman_api::problem::{Problem, ProblemType};
 use confman_api::routes::Route;
 use confman_core::principal::Actor;
 use http::request::Parts;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderName, Uri};
 
 use super::trace::Trace;
+use crate::auth::credential::Credential;
+use crate::propose::Origin;
 use crate::read::{Consistency, ReadError};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Who calls, as far as the route asks for it.
 #[derive(Clone, Debug)]
@@ -128,10 +132,30 @@ impl Call {
         })
     }
 
-    /// The trace id, for the proposal.
-    pub fn trace_id(&self) -> Option<String> {
-        Some(self.trace.id().to_owned())
+    /// On whose behalf the call writes.
+    pub fn origin(&self) -> Result<Origin, Problem> {
+        let credential = match &self.caller {
+            Caller::Known(_) => Credential::ApiKey(api_key(self.headers())?.into()),
+            Caller::Courier => Credential::Courier,
+            Caller::Anyone => {
+                let detail = "this route needs a credential";
+                return Err(Problem::new(ProblemType::Unauthorized, detail));
+            }
+        };
+        Ok(Origin {
+            credential,
+            trace_id: Some(self.trace.id().to_owned()),
+        })
     }
+}
+
+/// The text of the caller's API key, as it came.
+pub fn api_key(headers: &HeaderMap) -> Result<&str, Problem> {
+    let key = headers
+        .get(API_KEY)
+        .ok_or_else(|| Problem::new(ProblemType::Unauthorized, "the header X-API-Key is missing").field("X-API-Key"))?;
+    // What is no text is no key either.
+    Ok(key.to_str().unwrap_or(""))
 }
 
 fn parse_query(route: &Route, uri: &Uri) -> Result<Vec<(String, String)>, Problem> {

@@ -12,13 +12,13 @@ use confman_api::limits;
 use confman_api::problem::{Problem, ProblemType};
 use confman_api::routes::{Access, Method, Port, ROUTES, Route, RouteId};
 use futures::FutureExt as _;
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, Request, Response};
+use tokio::sync::Semaphore;
 
-use super::call::{Call, Caller};
+use super::call::{self, Call, Caller};
 use super::trace::Trace;
 use super::{App, SharedApp, audit, config, health, internal, publish_requests, reply, whoami};
 
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Route label of what has no row.
 const NO_ROUTE: &str = "none";
 
@@ -111,10 +111,15 @@ async fn handle(
     check_header(request.headers())?;
     let caller = authenticate(app, route.access, request.headers())?;
     // Probes and metrics must work when everything else is busy.
-    let _place = match route.access {
+    let places = match route.access {
         Access::Open => None,
-        Access::ApiKey | Access::Courier => Some(app.places.try_acquire().map_err(|_| overloaded())?),
+        Access::ApiKey => Some(&app.public_places),
+        Access::Courier => Some(&app.internal_places),
     };
+    let _place = places
+        .map(Semaphore::try_acquire)
+        .transpose()
+        .map_err(|_| overloaded())?;
     let (head, body) = request.into_parts();
     let call = Call::new(route, caller, trace, head)?;
     dispatch(app, &call, body).await
@@ -152,15 +157,9 @@ fn authenticate(app: &App, access: Access, headers: &HeaderMap) -> Result<Caller
         // The handshake of that port lets nobody else in.
         Access::Courier => Ok(Caller::Courier),
         Access::ApiKey => {
-            let unauthorized = |detail: String| Problem::new(ProblemType::Unauthorized, detail).field("X-API-Key");
-            let key = headers
-                .get(API_KEY)
-                .ok_or_else(|| unauthorized("the header X-API-Key is missing".to_owned()))?;
-            let key = key.to_str().unwrap_or("");
-            let actor = app
-                .api_keys
-                .authenticate(key)
-                .map_err(|error| unauthorized(error.to_string()))?;
+            let authenticated = app.api_keys.authenticate(call::api_key(headers)?);
+            let actor = authenticated
+                .map_err(|error| Problem::new(ProblemType::Unauthorized, error.to_string()).field("X-API-Key"))?;
             Ok(Caller::Known(actor))
         }
     }

@@ -1,7 +1,7 @@
 //! The courier's routes: bodies become commands, outcomes become answers, and nothing is decided here.
 
 use axum::body::Body;
-use confman_api::internal::{Initialise, Items, Recorded};
+use confman_api::internal::{Initialise, Items, Recorded, RequestPage, RequestReference};
 use confman_api::problem::{Problem, ProblemType};
 use confman_core::ids::RequestId;
 use confman_core::outcome::Outcome;
@@ -9,21 +9,18 @@ use confman_core::proposal::{
     Command, DeclareNamespace, RegisterStampKey, ReleaseNamespace, ReviewRequest, SubmitRequest, WithdrawRequest,
 };
 use confman_core::publish_request::{Decision, PublishRequest, RequestState};
-use confman_store::ReadError;
 use http::{HeaderValue, Response};
 use serde::Serialize;
 
 use super::App;
 use super::call::{Call, bad_parameter, read_problem, storage_problem};
 use super::{body, reply, target};
-use crate::propose::Answered;
+use crate::propose::{Answered, Origin};
 use crate::raft::bootstrap::propose_problem;
 use crate::raft::status::node_status;
 use crate::read::Consistency;
 
 const REQUESTS: &str = "/internal/v1/publish-requests/";
-/// Requests read from the state at a time.
-const REQUESTS_AT_ONCE: usize = 1000;
 
 /// How this node sees the cluster.
 pub fn status(app: &App) -> Result<Response<Body>, Problem> {
@@ -33,16 +30,16 @@ pub fn status(app: &App) -> Result<Response<Body>, Problem> {
 
 /// Bootstraps the cluster.
 pub async fn initialise(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
-    let trace_id = call.trace_id();
+    let origin = call.origin()?;
     let command: Initialise = body::read_json(call.headers(), body).await?;
-    recorded(app.bootstrap.initialise(command, trace_id).await?)
+    recorded(app.bootstrap.initialise(command, origin).await?)
 }
 
 /// Adds a stamp key.
 pub async fn register_stamp_key(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
-    let trace_id = call.trace_id();
+    let origin = call.origin()?;
     let command: RegisterStampKey = body::read_json(call.headers(), body).await?;
-    propose(app, Command::RegisterStampKey(command), trace_id).await
+    propose(app, Command::RegisterStampKey(command), origin).await
 }
 
 /// Every stamp key.
@@ -54,9 +51,9 @@ pub async fn stamp_keys(app: &App) -> Result<Response<Body>, Problem> {
 
 /// Creates or updates a namespace.
 pub async fn declare_namespace(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
-    let trace_id = call.trace_id();
+    let origin = call.origin()?;
     let command: DeclareNamespace = body::read_json(call.headers(), body).await?;
-    propose(app, Command::DeclareNamespace(command), trace_id).await
+    propose(app, Command::DeclareNamespace(command), origin).await
 }
 
 /// Every namespace.
@@ -68,19 +65,19 @@ pub async fn namespaces(app: &App) -> Result<Response<Body>, Problem> {
 
 /// Frees a claim.
 pub async fn release_namespace(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
-    let trace_id = call.trace_id();
+    let origin = call.origin()?;
     let command: ReleaseNamespace = body::read_json(call.headers(), body).await?;
-    propose(app, Command::ReleaseNamespace(command), trace_id).await
+    propose(app, Command::ReleaseNamespace(command), origin).await
 }
 
 /// Opens a publish request.
 pub async fn submit(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
-    let trace_id = call.trace_id();
+    let origin = call.origin()?;
     let command: SubmitRequest = body::read_json(call.headers(), body).await?;
-    propose(app, Command::SubmitRequest(command), trace_id).await
+    propose(app, Command::SubmitRequest(command), origin).await
 }
 
-/// The publish requests in one state.
+/// One page of the publish requests in one state, by name.
 pub async fn publish_requests(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     let names = RequestState::ALL.map(|state| state.to_string()).join(", ");
     let wrong = || bad_parameter("state", "must name a state").limit(format!("one of: {names}"));
@@ -89,23 +86,24 @@ pub async fn publish_requests(app: &App, call: &Call) -> Result<Response<Body>, 
         .into_iter()
         .find(|state| state.to_string() == text)
         .ok_or_else(wrong)?;
+    let after = call.parameter("after").map(RequestId::parse).transpose();
+    let after = after.map_err(|_| bad_parameter("after", "must be the id of a publish request"))?;
+    let limit = call.page_limit()?;
     linearizable(app).await?;
-    items(in_state(app, state).map_err(|error| storage_problem(&error))?)
+    let page = app.list(move |view| view.requests_by_state(state, after.as_ref(), limit));
+    let page = page.await?;
+    reply::json(&RequestPage {
+        items: page.items.into_iter().map(reference).collect(),
+        next: page.next,
+    })
 }
 
-fn in_state(app: &App, state: RequestState) -> Result<Vec<PublishRequest>, ReadError> {
-    app.reader.state().read(|view| {
-        let mut found = Vec::new();
-        let mut after = None;
-        loop {
-            let page = view.requests_by_state(state, after.as_ref(), REQUESTS_AT_ONCE)?;
-            found.extend(page.items);
-            match page.next {
-                Some(last) => after = Some(last),
-                None => return Ok(found),
-            }
-        }
-    })
+fn reference(request: PublishRequest) -> RequestReference {
+    RequestReference {
+        id: request.id,
+        kubernetes_namespace: request.kubernetes_namespace,
+        name: request.name,
+    }
 }
 
 /// One publish request.
@@ -128,7 +126,7 @@ pub async fn publish_request(app: &App, call: &Call) -> Result<Response<Body>, P
 
 /// `{id}:review` or `{id}:withdraw`.
 pub async fn act(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
-    let trace_id = call.trace_id();
+    let origin = call.origin()?;
     let target = call.path().strip_prefix(REQUESTS).unwrap_or("").to_owned();
     let (id, action) = target.split_once(':').unwrap_or((target.as_str(), ""));
     let id = target::request_id(id)?;
@@ -136,12 +134,12 @@ pub async fn act(app: &App, call: &Call, body: Body) -> Result<Response<Body>, P
         "review" => {
             let review: ReviewRequest = body::read_json(call.headers(), body).await?;
             same_id(&id, &review.request_id)?;
-            propose(app, review_command(review)?, trace_id).await
+            propose(app, review_command(review)?, origin).await
         }
         "withdraw" => {
             let withdrawal: WithdrawRequest = body::read_json(call.headers(), body).await?;
             same_id(&id, &withdrawal.request_id)?;
-            propose(app, Command::WithdrawRequest(withdrawal), trace_id).await
+            propose(app, Command::WithdrawRequest(withdrawal), origin).await
         }
         _ => {
             let problem = Problem::new(ProblemType::NotFound, "the action must be :review or :withdraw");
@@ -175,8 +173,8 @@ async fn linearizable(app: &App) -> Result<(), Problem> {
     seen.map(drop).map_err(|error| read_problem(&error))
 }
 
-async fn propose(app: &App, command: Command, trace_id: Option<String>) -> Result<Response<Body>, Problem> {
-    let answered = app.proposer.propose(command, trace_id).await;
+async fn propose(app: &App, command: Command, origin: Origin) -> Result<Response<Body>, Problem> {
+    let answered = app.proposer.propose(command, origin).await;
     recorded(answered.map_err(|error| propose_problem(&error))?)
 }
 

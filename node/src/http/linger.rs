@@ -14,11 +14,14 @@ use http::{Request, Version};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Frame, SizeHint};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// Most that is thrown away for one request; who sends more hears of it only by the connection.
 const BYTES: usize = 16 << 20;
-/// Longest that the answer waits for it.
-const TIME: Duration = Duration::from_secs(2);
+/// Longest that the answer waits for the next piece of it.
+const STANDSTILL: Duration = Duration::from_secs(3);
+/// Longest that the answer waits for all of it.
+const TIME: Duration = Duration::from_secs(30);
 
 /// What a handler left of a body.
 pub struct Rest(Option<oneshot::Receiver<Body>>);
@@ -31,8 +34,8 @@ impl Rest {
             return;
         };
         let mut body = Limited::new(body, BYTES);
-        let discarded = async { while let Some(Ok(_)) = body.frame().await {} };
-        if tokio::time::timeout(TIME, discarded).await.is_err() {
+        let discarded = async { while let Ok(Some(Ok(_))) = timeout(STANDSTILL, body.frame()).await {} };
+        if timeout(TIME, discarded).await.is_err() {
             tracing::debug!("a client sends the body of a request that was answered too slowly to wait for it");
         }
     }
@@ -85,5 +88,37 @@ impl Drop for Lent {
             // Nobody waits for it if the connection is gone.
             let _ = back.send(std::mem::take(&mut self.body));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::{FutureExt as _, StreamExt as _, stream};
+
+    use super::*;
+
+    fn rest(frames: impl futures::Stream<Item = Result<Bytes, axum::Error>> + Send + 'static) -> Rest {
+        let (back, rest) = oneshot::channel();
+        back.send(Body::from_stream(frames)).expect("somebody waits for it");
+        Rest(Some(rest))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_on_is_waited_for_and_one_that_stops_is_not() {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&sent);
+        let slow = stream::iter(0..5).then(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            // A slow client, well within the bound of one piece.
+            tokio::time::sleep(STANDSTILL / 4).map(|()| Ok(Bytes::from_static(b"x")))
+        });
+        let stopped = stream::iter([Ok(Bytes::from_static(b"x"))]).chain(stream::pending());
+        let both = futures::future::join(rest(slow).discard(), rest(stopped).discard());
+        let ended = timeout(TIME, both).await;
+        assert!(ended.is_ok(), "nobody waits for a client that has stopped");
+        assert_eq!(sent.load(Ordering::SeqCst), 5, "the slow one was heard to its end");
     }
 }

@@ -149,6 +149,15 @@ pub fn required_digest(headers: &HeaderMap) -> Result<Option<Digest>, Problem> {
     }
 }
 
+/// A write knows one condition, `If-Match`. Ignoring another one would write what the client did not want.
+pub fn refuse_if_none_match(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(IF_NONE_MATCH) {
+        let detail = "If-None-Match is for reads; a write is made conditional by If-Match";
+        return Err(Problem::new(ProblemType::InvalidParameter, detail).field("If-None-Match"));
+    }
+    Ok(())
+}
+
 /// `ETag` of a value.
 pub fn etag(digest: &Digest) -> String {
     format!("\"{digest}\"")

@@ -4,36 +4,31 @@ use axum::body::Body;
 use confman_api::problem::{Problem, ProblemType};
 use confman_api::publish_request::PublishRequestView;
 use confman_core::access::Action;
+use confman_core::publish_request::PublishRequest;
 use http::Response;
 
 use super::App;
-use super::call::{Call, read_problem, storage_problem};
+use super::call::{Call, storage_problem};
 use super::{reply, target};
-use crate::auth::access::may;
+use crate::auth::access::{Namespaces, may};
 
 const PREFIX: &str = "/api/v1/publish-requests/";
 
 /// One request, for whoever may read the namespace it is for.
 pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     let id = target::request_id(call.path().strip_prefix(PREFIX).unwrap_or(""))?;
-    let seen = app
-        .reader
-        .prepare(call.consistency()?)
-        .await
-        .map_err(|error| read_problem(&error))?;
-    let state = app.reader.state();
-    let request = state
-        .request(&id)
-        .map_err(|error| storage_problem(&error))?
-        .ok_or_else(not_found)?;
-    if !may(
-        &state.namespaces(),
-        call.actor()?,
-        Action::ReadPublished,
-        &request.namespace,
-    ) {
-        return Err(not_found());
-    }
+    let (state, actor) = (app.reader.state(), call.actor()?);
+    let may_read = |namespaces: &Namespaces, request: &PublishRequest| {
+        may(namespaces, actor, Action::ReadPublished, &request.namespace)
+    };
+    let is_visible = |namespaces: &Namespaces| {
+        let request = state.request(&id).ok().flatten();
+        request.is_some_and(|request| may_read(namespaces, &request))
+    };
+    let seen = app.fresh_for(call, is_visible).await?;
+    let request = state.request(&id).map_err(|error| storage_problem(&error))?;
+    let request = request.filter(|request| may_read(&state.namespaces(), request));
+    let request = request.ok_or_else(not_found)?;
     let damaged = || Problem::new(ProblemType::Internal, "the stored request cannot be shown");
     let view = PublishRequestView::of(request).ok_or_else(damaged)?;
     let mut response = reply::json(&view)?;

@@ -113,6 +113,9 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         stats,
     };
     let parts = Parts::new(&options, volume, raft, peers, addresses);
+    if let ApiKeySource::Folder(folder) = &options.api_keys {
+        parts.app.api_keys.load(folder).await;
+    }
     parts.serve(sockets, tls.as_ref(), speaker)?;
     parts.run_in_background(&options);
     parts.raft.run();
@@ -251,7 +254,8 @@ impl Parts {
             stats: volume.stats.clone(),
             api_keys: api_keys(&options.api_keys),
             metrics,
-            places: Semaphore::new(limits::REQUESTS.value),
+            public_places: Semaphore::new(limits::REQUESTS.value),
+            internal_places: Semaphore::new(limits::REQUESTS.value),
             stopping: CancellationToken::new(),
         });
         Self {
@@ -298,6 +302,7 @@ impl Parts {
             reader: self.volume.reader.clone(),
             inbox: self.volume.inbox.clone(),
             proposer: self.proposer.clone(),
+            api_keys: self.app.api_keys.clone(),
             freshness: self.freshness.clone(),
         })
         .max_decoding_message_size(MAX_FRAME_BYTES)

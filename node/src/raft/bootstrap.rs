@@ -10,11 +10,13 @@ use bytes::Bytes;
 use confman_api::internal::Initialise;
 use confman_api::limits;
 use confman_api::problem::{Problem, ProblemType};
+use confman_core::cluster::ClusterRecord;
 use confman_core::ids::ClusterId;
 use confman_core::outcome::Rejection;
 use confman_core::proposal::{Command, InitialiseCluster};
 use confman_store::types::NodeId;
 use confman_store::{IdentityFile, Member, StateReader};
+use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{InitializeError, RaftError};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -25,7 +27,7 @@ use super::Raft;
 use super::peers::Peers;
 use super::service::bootstrap_client::BootstrapClient;
 use super::wire::{CallHeaders, Frame, HelloRequest, HelloResponse};
-use crate::propose::{Answered, ProposeError, Proposer};
+use crate::propose::{Answered, Origin, ProposeError, Proposer};
 
 /// One question to one peer; it is asked again with the next call of the courier.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,24 +100,29 @@ impl Bootstrap {
     }
 
     /// Bootstraps the cluster, or answers what came of it when it exists.
-    pub async fn initialise(&self, body: Initialise, trace_id: Option<String>) -> Result<Answered, Problem> {
+    pub async fn initialise(&self, body: Initialise, origin: Origin) -> Result<Answered, Problem> {
         let _turn = self.inner.one_at_a_time.lock().await;
-        self.check_cluster(&body)?;
-        if !self.is_initialised().await? {
+        let known = self.inner.state.cluster().map_err(|error| internal(&error))?;
+        self.check_cluster(&body, known.as_ref())?;
+        // The cluster's record ends bootstrap, not Raft's first entry: what this body says enters with the record.
+        if known.is_none() {
             self.check_token(&body.token).await?;
             self.check_members(&body.members)?;
-            let members = self.ask_everybody(&body).await?;
-            self.initialise_raft(members).await?;
+            if self.is_initialised().await? {
+                self.check_membership(&body.members)?;
+            } else {
+                let members = self.ask_everybody(&body).await?;
+                self.initialise_raft(members).await?;
+            }
         }
-        self.propose(body, trace_id).await
+        self.propose(body, origin).await
     }
 
-    fn check_cluster(&self, body: &Initialise) -> Result<(), Problem> {
-        let known = self.inner.state.cluster().map_err(|error| internal(&error))?;
+    fn check_cluster(&self, body: &Initialise, known: Option<&ClusterRecord>) -> Result<(), Problem> {
         if let Some(cluster) = known
             && cluster.cluster_id != body.cluster_id
         {
-            let cluster_id = cluster.cluster_id;
+            let cluster_id = cluster.cluster_id.clone();
             return Err(Problem::from_rejection(Rejection::ClusterAlreadyInitialised {
                 cluster_id,
             }));
@@ -178,6 +185,20 @@ impl Bootstrap {
         }
     }
 
+    /// An earlier call began Raft and wrote no record: only the same members can go on.
+    fn check_membership(&self, members: &[String]) -> Result<(), Problem> {
+        let metrics = self.inner.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let nodes = metrics.membership_config.membership().nodes();
+        let begun: BTreeSet<&String> = nodes.map(|(_, member)| &member.address).collect();
+        if begun == members.iter().collect() {
+            return Ok(());
+        }
+        let begun = Vec::from_iter(begun);
+        let detail = format!("this cluster has begun with other members: {begun:?}");
+        Err(Problem::new(ProblemType::Conflict, detail).field("members"))
+    }
+
     /// The ids of all members, this one's included, once every one of them agrees.
     async fn ask_everybody(&self, body: &Initialise) -> Result<BTreeMap<NodeId, Member>, Problem> {
         let token_sha256 = Bytes::copy_from_slice(&sha256(body.token.trim().as_bytes()));
@@ -229,7 +250,7 @@ impl Bootstrap {
     }
 
     /// Writes the cluster's record; the state machine answers a repeat of the same like the first.
-    async fn propose(&self, body: Initialise, trace_id: Option<String>) -> Result<Answered, Problem> {
+    async fn propose(&self, body: Initialise, origin: Origin) -> Result<Answered, Problem> {
         let leader = self.inner.raft.wait(Some(FIRST_LEADER_TIMEOUT));
         // Without a leader by then, proposing says so.
         let _ = leader
@@ -255,7 +276,7 @@ impl Bootstrap {
         });
         self.inner
             .proposer
-            .propose(command, trace_id)
+            .propose(command, origin)
             .await
             .map_err(|error| propose_problem(&error))
     }
@@ -305,6 +326,7 @@ pub fn propose_problem(error: &ProposeError) -> Problem {
     let kind = match error {
         ProposeError::NoLeader => ProblemType::NoLeader,
         ProposeError::Overloaded => ProblemType::Overloaded,
+        ProposeError::Unauthorized(_) => ProblemType::Unauthorized,
         ProposeError::OutcomeUnknown(_) => ProblemType::OutcomeUnknown,
     };
     Problem::new(kind, error.to_string())

@@ -17,16 +17,25 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::peers::Peers;
+use crate::auth::credential::Credential;
 use crate::propose::Attempt;
 
-pub(crate) use serve::serve;
+pub(crate) use serve::{Leader, serve};
 
 /// The leader gives up a write by itself; this is for a leader that does not answer at all.
 const MARGIN: Duration = Duration::from_secs(2);
 
+/// A write for the leader.
+pub(crate) struct Forwarded {
+    /// The encoded proposal.
+    pub(crate) proposal: Bytes,
+    /// What its caller was authenticated by.
+    pub(crate) credential: Credential,
+}
+
 /// One write that waits to be sent.
 struct Job {
-    proposal: Bytes,
+    write: Forwarded,
     answer: oneshot::Sender<Attempt>,
 }
 
@@ -53,13 +62,13 @@ impl Forwarder {
         }
     }
 
-    /// Asks the leader `id` to write the encoded `proposal`.
-    pub(crate) async fn send(&self, id: NodeId, member: &Member, proposal: Bytes) -> Attempt {
+    /// Asks the leader `id` to write.
+    pub(crate) async fn send(&self, id: NodeId, member: &Member, write: Forwarded) -> Attempt {
         let Some(lane) = self.lane(id, member) else {
             return Attempt::NotLeader;
         };
         let (answer, wait) = oneshot::channel();
-        if lane.send(Job { proposal, answer }).await.is_err() {
+        if lane.send(Job { write, answer }).await.is_err() {
             return Attempt::NotLeader;
         }
         let limit = Duration::from_millis(limits::WRITE_TIME.value as u64) + MARGIN;

@@ -22,6 +22,7 @@ use super::forward;
 use super::freshness::Freshness;
 use super::service::peer_server::Peer;
 use super::wire::Frame;
+use crate::auth::api_keys::ApiKeys;
 use crate::propose::Proposer;
 
 /// What the peers' service needs of the node.
@@ -35,6 +36,8 @@ pub struct PeerService {
     pub inbox: SnapshotInbox,
     /// The write path.
     pub proposer: Proposer,
+    /// The keys that this node accepts, also in forwarded writes.
+    pub api_keys: ApiKeys,
     /// What readers know about the leader's last message.
     pub freshness: Freshness,
 }
@@ -101,7 +104,11 @@ impl Peer for PeerService {
     }
 
     async fn forward(&self, request: Request<Streaming<Frame>>) -> Result<Response<Frames>, Status> {
-        let answers = forward::serve(self.proposer.clone(), request.into_inner());
+        let leader = forward::Leader {
+            proposer: self.proposer.clone(),
+            api_keys: self.api_keys.clone(),
+        };
+        let answers = forward::serve(leader, request.into_inner());
         Ok(Response::new(Box::pin(answers)))
     }
 

@@ -1,11 +1,16 @@
 //! What peers exchange: one frame type for every call, the headers that say who speaks, and the small messages that
 //! belong to no record of the store.
 
+use std::fmt;
+
 use bytes::Bytes;
 use confman_core::ids::ClusterId;
 use confman_store::types::NodeId;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Request, Status};
+
+use super::forward::Forwarded;
+use crate::auth::credential::Credential;
 
 /// Version of the protocol between peers; a peer that speaks another is refused.
 pub const PROTOCOL: u32 = 1;
@@ -77,6 +82,8 @@ pub enum ForwardFailure {
     Overloaded = 2,
     /// May or may not be written.
     Unknown = 3,
+    /// Not written: the leader does not accept the credential.
+    Unauthorized = 4,
 }
 
 /// Some writes for the leader.
@@ -89,6 +96,7 @@ pub struct ForwardRequest {
 
 /// One write for the leader.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
+#[prost(skip_debug)]
 pub struct ForwardItem {
     /// Unique in its stream.
     #[prost(uint64, tag = "1")]
@@ -96,6 +104,36 @@ pub struct ForwardItem {
     /// The proposal, as a record of the store.
     #[prost(bytes = "bytes", tag = "2")]
     pub proposal: Bytes,
+    /// The API key that the caller showed; none from the courier.
+    #[prost(string, optional, tag = "3")]
+    pub api_key: Option<String>,
+}
+
+impl ForwardItem {
+    /// The item `id` of its stream.
+    pub(crate) fn new(id: u64, write: Forwarded) -> Self {
+        let Forwarded { proposal, credential } = write;
+        let api_key = match credential {
+            Credential::ApiKey(text) => Some(text.as_ref().to_owned()),
+            Credential::Courier => None,
+        };
+        Self { id, proposal, api_key }
+    }
+
+    /// What the caller was authenticated by.
+    pub fn credential(&self) -> Credential {
+        match &self.api_key {
+            Some(text) => Credential::ApiKey(text.as_str().into()),
+            None => Credential::Courier,
+        }
+    }
+}
+
+impl fmt::Debug for ForwardItem {
+    /// Without the key: credentials are never logged.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "write {} by {:?}", self.id, self.credential())
+    }
 }
 
 /// Answers to some forwarded writes.

@@ -19,7 +19,7 @@ const LOCK: &str = "LOCK";
 pub struct Identity {
     /// Random, 1 to 2^53 − 1, so that JSON numbers carry it exactly.
     pub node_id: u64,
-    /// How often the folder was opened; a volume restored from an old copy falls behind what the leader recorded.
+    /// How often the folder was opened. A volume restored from an old copy runs back; nobody compares it yet.
     pub incarnation: u64,
     /// The cluster this node belongs to, once known.
     pub cluster_id: Option<ClusterId>,
@@ -118,9 +118,19 @@ impl IdentityFile {
         folder.join(FILE).exists()
     }
 
-    /// The node's identity for this run: a new one in an empty folder, else the old one with the next incarnation.
+    /// Refuses a folder that has been used, so not `is_new`, and has lost its identity.
+    pub(crate) fn check_not_lost(folder: &Path, is_new: bool) -> Result<(), IdentityError> {
+        if is_new || Self::exists(folder) {
+            return Ok(());
+        }
+        Err(IdentityError::Missing {
+            path: folder.join(FILE),
+        })
+    }
+
+    /// The node's identity for this run: a new one where there is none, else the old one with the next incarnation.
     /// Durable before it returns.
-    pub(crate) fn open(folder: &Path, folder_has_data: bool) -> Result<Self, IdentityError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, IdentityError> {
         let path = folder.join(FILE);
         let access = |source| IdentityError::Access {
             path: path.clone(),
@@ -137,7 +147,6 @@ impl IdentityFile {
                     ..stored
                 }
             }
-            None if folder_has_data => return Err(IdentityError::Missing { path }),
             None => Identity {
                 node_id: random_node_id().map_err(IdentityError::Random)?,
                 incarnation: 1,

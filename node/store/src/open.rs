@@ -88,8 +88,11 @@ pub fn open(folder: &Path, options: &Options) -> Result<Store, OpenError> {
     let [log_folder, state_folder, snapshots_folder] = ["log", "state", "snapshots"].map(|name| folder.join(name));
     make_folder(folder)?;
     let lock = Arc::new(FolderLock::take(folder)?);
+    let is_new = !log_folder.exists() && !state_folder.exists();
+    // Before the floor: a new one would overwrite what this node has acknowledged.
+    IdentityFile::check_not_lost(folder, is_new)?;
     let floor = open_floor(folder)?;
-    let identity = IdentityFile::open(folder, log_folder.exists() || state_folder.exists())?;
+    let identity = IdentityFile::open(folder)?;
     for folder in [&log_folder, &state_folder, &snapshots_folder] {
         make_folder(folder)?;
     }

@@ -16,7 +16,7 @@ use confman_core::state::StateView as _;
 use rocksdb::{DB, ReadOptions, SnapshotWithThreadMode};
 use tokio::sync::watch;
 
-pub use self::listing::{AuditPosition, AuditRange, Order, Page};
+pub use self::listing::{AuditPosition, AuditRange, LiveRange, Order, Page, Room};
 use self::rows::{NamespaceMap, Rows, View, below};
 use crate::codec::Record;
 use crate::keys::Family;

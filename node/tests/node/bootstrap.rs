@@ -42,17 +42,14 @@ async fn bootstrap_waits_for_everybody_and_happens_once() {
         (Some(ProblemType::Forbidden), Some("token"))
     );
 
+    // The members are asked in order, so that the one before the missing one must answer.
+    let other = cluster.courier(1);
+    eventually("the second node answers", async || other.status().await).await;
     let body = cluster.initialise();
     let waiting = problem(courier.initialise(&body).await.expect_err("a peer is missing"));
     assert_eq!(waiting.kind(), Some(ProblemType::NotInitialised));
     assert!(waiting.detail.contains(&cluster.peer_address(2)), "{}", waiting.detail);
-    let second = eventually("the second node answers", async || {
-        match cluster.courier(1).initialise(&body).await {
-            Err(error) if error.problem().is_some() => Ok(problem(error)),
-            other => Err(other),
-        }
-    })
-    .await;
+    let second = problem(other.initialise(&body).await.expect_err("it is not the first member"));
     assert_eq!(
         second.field.as_deref(),
         Some("members"),
@@ -87,6 +84,38 @@ async fn bootstrap_waits_for_everybody_and_happens_once() {
             (Some(&cluster.id), 3)
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bootstrap_whose_record_was_refused_still_needs_the_token_and_the_same_members() {
+    let cluster = Cluster::start(Settings::nodes(1));
+    let courier = cluster.courier(0);
+    let mut nobody = cluster.initialise();
+    nobody.root_admins.clear();
+    let refused = eventually("Raft begins, the record is refused", async || {
+        match courier.initialise(&nobody).await {
+            Err(ClientError::Refused(rejection, _)) => Ok(rejection),
+            other => Err(other),
+        }
+    })
+    .await;
+    assert!(matches!(refused, Rejection::InvalidField { .. }), "{refused:?}");
+
+    let mut wrong_token = cluster.initialise();
+    wrong_token.token = "guessed".to_owned();
+    let refused = problem(courier.initialise(&wrong_token).await.expect_err("a wrong token"));
+    assert_eq!(
+        (refused.kind(), refused.field.as_deref()),
+        (Some(ProblemType::Forbidden), Some("token"))
+    );
+    let mut others = cluster.initialise();
+    others.members.push("127.0.0.1:1".to_owned());
+    let refused = problem(courier.initialise(&others).await.expect_err("other members"));
+    assert_eq!(
+        (refused.kind(), refused.field.as_deref()),
+        (Some(ProblemType::Conflict), Some("members"))
+    );
+    cluster.bootstrap().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

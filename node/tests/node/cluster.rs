@@ -188,8 +188,21 @@ impl Cluster {
         self.processes[usize::from(index)] = Some(Process::start(command, &log));
     }
 
+    /// Gives node `index` a folder of API keys of its own, with the keys of all; to be called before it starts.
+    pub(crate) fn own_keys(&self, index: u8) -> PathBuf {
+        let own = self.path(&format!("keys-{index}"));
+        std::fs::create_dir_all(&own).expect("the folder can be made");
+        for entry in std::fs::read_dir(self.path("keys")).expect("the folder is there") {
+            let entry = entry.expect("an entry");
+            std::fs::copy(entry.path(), own.join(entry.file_name())).expect("the key can be copied");
+        }
+        own
+    }
+
     fn run_command(&self, index: u8, tls: &Path) -> Command {
         let ip = self.ip(index);
+        let own_keys = self.path(&format!("keys-{index}"));
+        let keys = if own_keys.exists() { own_keys } else { self.path("keys") };
         let mut command = Command::new(PROGRAM);
         command
             .arg("run")
@@ -200,7 +213,7 @@ impl Cluster {
             .env("CONFMAN_METRICS_ADDRESS", self.metrics_address(index))
             .env("CONFMAN_ADVERTISE", self.peer_address(index))
             .env("CONFMAN_TLS_DIR", tls)
-            .env("CONFMAN_API_KEYS_DIR", self.path("keys"))
+            .env("CONFMAN_API_KEYS_DIR", keys)
             .env("CONFMAN_BOOTSTRAP_TOKEN_FILE", self.path("token"))
             .env("CONFMAN_CLUSTER_ID", self.id.as_str())
             .env(

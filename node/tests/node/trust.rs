@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use confman_api::problem::ProblemType;
+use confman_core::access::Role;
+use confman_node::auth::api_keys::{digest_of, generate};
 use confman_node::tls::Holder;
+use reqwest::Method;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -12,6 +16,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::certificates::{Authority, Identity};
 use crate::cluster::{Cluster, INTERNAL, PEER, Settings};
+use crate::http::{Call, get};
+use crate::wait::eventually;
+use crate::workflow::APPS;
 
 /// Trusts the cluster's CA and shows `identity`, if any.
 fn client(cluster: &Cluster, identity: Option<&Identity>) -> Arc<ClientConfig> {
@@ -95,9 +102,55 @@ async fn a_node_whose_certificate_names_another_cluster_does_not_start() {
     let foreign = cluster.authority.issue(Holder::Node, &other.id, cluster.ip(0));
     foreign.write(&cluster.path("tls-0"), &cluster.authority);
     cluster.start_node(0);
-    let status = crate::wait::eventually("the node gives up", async || {
+    let status = eventually("the node gives up", async || {
         cluster.process(0).ended().ok_or("still running")
     })
     .await;
     assert_eq!(status.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_leader_authenticates_again_what_a_follower_forwards() {
+    let mut cluster = Cluster::prepare(Settings::nodes(3).direct_writes());
+    let folders: Vec<_> = (0..3).map(|index| cluster.own_keys(index)).collect();
+    for index in 0..3 {
+        cluster.start_node(index);
+    }
+    cluster.bootstrap().await;
+    let roles = [(Role::Publisher, "key:reader"), (Role::Publisher, "key:late")];
+    let declaration = cluster.stamper.declare(APPS, "/apps", &roles, None);
+    let declared = cluster.courier_for_all().declare_namespace(&declaration).await;
+    let index = declared.expect("root may declare a namespace").position.index;
+    let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+    cluster.wait_applied(follower, index).await;
+
+    let late = generate("test").expect("randomness is there");
+    let give = |node: u8| std::fs::write(folders[usize::from(node)].join("late"), digest_of(&late).to_string());
+    give(follower).expect("the key can be written");
+    let put = async |key: &str| {
+        let url = format!("http://{}/api/v1/config/apps/colour", cluster.http_address(follower));
+        let call = Call::new(Method::PUT, url, Some(key)).body("text/plain", "blue");
+        call.send().await.expect("an answer")
+    };
+    let whoami = format!("http://{}/api/v1/whoami", cluster.http_address(follower));
+    eventually("the follower knows the key", async || {
+        let answer = get(&whoami, Some(&late)).await?;
+        (answer.status == 200).then_some(()).ok_or(answer.text)
+    })
+    .await;
+    let refused = put(&late).await.problem();
+    assert_eq!(refused.kind(), Some(ProblemType::Unauthorized), "{refused:?}");
+    assert!(refused.detail.contains("leader"), "{}", refused.detail);
+    assert_eq!(put(&cluster.reader_key).await.status, 200);
+
+    give(leader).expect("the key can be written");
+    eventually("the leader knows the key", async || {
+        let answer = put(&late).await;
+        (answer.status == 200).then_some(()).ok_or(answer.text)
+    })
+    .await;
+    for node in [leader, follower] {
+        let log = std::fs::read_to_string(cluster.path(&format!("log-{node}"))).expect("the log is there");
+        assert!(!log.contains(&late), "a key is never logged");
+    }
 }

@@ -137,6 +137,12 @@ async fn a_conditional_write_loses_no_update_and_an_equal_one_makes_no_version()
     let stale = call.body("text/plain", "red").send().await.expect("an answer");
     assert_eq!(stale.problem().status, 412);
 
+    let call = site.call(Method::PUT, "/config/apps/size").header("if-none-match", "*");
+    let unknown = call.body("text/plain", "large").send().await.expect("an answer");
+    let problem = unknown.problem();
+    assert_eq!((problem.status, problem.field.as_deref()), (400, Some("If-None-Match")));
+    assert_eq!(site.get("/config/apps/size").await.status, 404, "nothing was written");
+
     let index = second.header("confman-index").to_owned();
     let read = site
         .get(&format!("/config/apps/colour?consistency=index={index}"))
@@ -192,4 +198,62 @@ async fn listings_are_paged_filtered_and_bound_to_their_query() {
     let values = site.get("/config/apps?values=true&limit=1").await.json();
     assert_eq!(values["items"][0]["value"], "v");
     assert_eq!(values["pagination"]["hasMore"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_over_several_namespaces_is_bounded_in_bytes() {
+    let site = Site::new().await;
+    let value = vec![b'v'; 1_000_000];
+    let keys = [
+        "/apps/a",
+        "/apps/b",
+        "/apps/c",
+        "/apps/web/d",
+        "/apps/web/e",
+        "/apps/web/f",
+    ];
+    for key in keys {
+        assert_eq!(site.put(key, "text/plain", &value).await.status, 200);
+    }
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let query = format!("recursive=true&values=true&limit=1000{cursor}");
+        let page = site.get(&format!("/config/apps?{query}")).await.json();
+        pages.push(page["items"].as_array().expect("items").len());
+        match page["pagination"]["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(pages, [5, 1], "a page ends with the value that passes 4 MiB");
+    let without = site.get("/config/apps?recursive=true").await.json();
+    assert_eq!(without["items"].as_array().map(Vec::len), Some(keys.len()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_not_read_learns_nothing_and_waits_for_nothing() {
+    let site = Site::new().await;
+    assert_eq!(site.put("/apps/colour", "text/plain", b"blue").await.status, 200);
+    let queries = [
+        // Wrong for a namespace, wrong for a key: which of them a path names is not told.
+        "/config/apps?version=1",
+        "/config/apps?cursor=nonsense",
+        "/config/apps/colour?prefix=c",
+        "/config/apps/colour?version=x",
+        // An index that never comes.
+        "/config/apps?consistency=index=99999999999",
+        "/config/apps/colour?consistency=index=99999999999",
+        "/audit/apps?consistency=index=99999999999",
+        "/publish-requests/none?consistency=index=99999999999",
+    ];
+    for query in queries {
+        let mut call = site.call(Method::GET, query);
+        call.key = Some(&site.cluster.stranger_key);
+        let answer = call.send().await.expect("an answer");
+        assert_eq!(answer.problem().status, 404, "{query}");
+    }
+    let mut call = site.call(Method::PUT, "/config/apps/colour");
+    call.key = Some(&site.cluster.stranger_key);
+    let written = call.body("text/plain", "green").send().await.expect("an answer");
+    assert_eq!(written.problem().status, 404);
 }

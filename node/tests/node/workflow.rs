@@ -1,6 +1,7 @@
 //! The main job over HTTP: submit, approve, read.
 
 use confman_api::client::{ClientError, CourierClient, ReadClient, ReadOptions};
+use confman_api::internal::RequestReference;
 use confman_core::access::Role;
 use confman_core::audit::AuditEvent;
 use confman_core::digest::Digest;
@@ -123,10 +124,37 @@ async fn a_request_is_submitted_approved_and_read_from_every_node() {
         .await
         .expect("the list is served");
     assert_eq!(
-        listed.iter().map(|request| &request.id).collect::<Vec<_>>(),
-        [&published.id]
+        listed,
+        [RequestReference {
+            id: published.id.clone(),
+            kubernetes_namespace: published.kubernetes_namespace.clone(),
+            name: published.name.clone(),
+        }]
     );
     shown_to_readers(&cluster, followers[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_large_requests_comes_in_several_pages() {
+    let cluster = Cluster::running(Settings::nodes(1)).await;
+    declare_apps(&cluster).await;
+    let courier = cluster.courier(0);
+    // More than 4 MiB in all, in the largest values that a request may carry.
+    let json = format!("\"{}\"", "v".repeat(128 << 10));
+    let ids: Vec<_> = (0..40).map(|number| format!("request-{number:02}")).collect();
+    for id in &ids {
+        let submitted = courier
+            .submit(&cluster.stamper.submit(id, "ada", (APPS, id), &json))
+            .await;
+        submitted.expect("ada may submit");
+    }
+    let listed = courier.publish_requests(RequestState::PendingReview).await;
+    let names: Vec<_> = listed
+        .expect("the list is served")
+        .into_iter()
+        .map(|request| request.name)
+        .collect();
+    assert_eq!(names, ids);
 }
 
 async fn shown_to_readers(cluster: &Cluster, index: u8) {

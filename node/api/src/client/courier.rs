@@ -12,8 +12,12 @@ use super::transport::{Call, Effect, Transport, read_json, tls_config};
 use super::{BuildError, ClientError};
 use crate::internal::{
     ConfigNamespace, DeclareNamespace, Initialise, Items, NodeStatus, PublishRequest, Recorded, RegisterStampKey,
-    ReleaseNamespace, RequestState, ReviewRequest, StampKey, SubmitRequest, WithdrawRequest,
+    ReleaseNamespace, RequestPage, RequestReference, RequestState, ReviewRequest, StampKey, SubmitRequest,
+    WithdrawRequest,
 };
+
+/// Names on a page; each is under a kilobyte.
+const REFERENCES: usize = 1000;
 
 /// What a courier needs to reach a cluster.
 #[derive(Clone)]
@@ -109,9 +113,19 @@ impl CourierClient {
         }
     }
 
-    /// The publish requests in `state`, linearizable.
-    pub async fn publish_requests(&self, state: RequestState) -> Result<Vec<PublishRequest>, ClientError> {
-        self.list(format!("/internal/v1/publish-requests?state={state}")).await
+    /// The names of every publish request in `state`, page by page, each page linearizable.
+    pub async fn publish_requests(&self, state: RequestState) -> Result<Vec<RequestReference>, ClientError> {
+        let first = format!("/internal/v1/publish-requests?state={state}&limit={REFERENCES}");
+        let mut path = first.clone();
+        let mut found = Vec::new();
+        loop {
+            let RequestPage { items, next } = self.get(path).await?;
+            found.extend(items);
+            match next {
+                Some(last) => path = format!("{first}&after={last}"),
+                None => return Ok(found),
+            }
+        }
     }
 
     /// Relays a stamped approval or rejection.

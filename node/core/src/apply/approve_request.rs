@@ -39,6 +39,7 @@ fn supersede<V: StateView>(
     key_id: &str,
     live: Option<&Version>,
 ) -> Accepted {
+    let groups = review.groups();
     let mut request = review.request;
     let base = request.base_version;
     let live = live.map_or(0, |version| version.number);
@@ -52,8 +53,9 @@ fn supersede<V: StateView>(
     let transition = Transition::new(AuditAction::RequestSuperseded, reviewer, &request.namespace);
     journal.record(
         transition
+            .stamped(key_id, groups)
             .key(&request.spec.key)
-            .request(&request, Some(key_id))
+            .request(&request)
             .comment(Some(&note)),
     );
     accept(journal, request)
@@ -69,6 +71,7 @@ fn approve<V: StateView>(
     let mut request = review.request;
     let reviewer = review.reviewer.principal;
     let comment = review.statement.comment.as_deref();
+    let groups = approval.groups.clone();
     request.steps.push(approval);
     // The policy at submission and the one now must both be met: the stricter of them is.
     request.required_approvals = request
@@ -83,8 +86,9 @@ fn approve<V: StateView>(
     let transition = Transition::new(AuditAction::RequestApproved, &reviewer, &request.namespace);
     journal.record(
         transition
+            .stamped(key_id, groups)
             .key(&request.spec.key)
-            .request(&request, Some(key_id))
+            .request(&request)
             .comment(comment),
     );
     if enough {
@@ -140,7 +144,7 @@ fn go_live<V: StateView>(
         new_digest: version.digest,
     };
     let transition = Transition::new(AuditAction::ConfigPublished, &publisher, &request.namespace);
-    journal.record(transition.key(&request.spec.key).change(change).request(request, None));
+    journal.record(transition.key(&request.spec.key).change(change).request(request));
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! What every command works with: the state, its place in the log, the time, and the stamps it may trust.
 
+use std::collections::BTreeSet;
+
 use crate::access::Action;
 use crate::audit::AuditHead;
 use crate::cluster::{ClusterRecord, StampKey};
@@ -138,6 +140,12 @@ pub(super) fn check_may(
         action,
         namespace: at.clone(),
     })
+}
+
+/// The groups of `actor` that give the right to `action`: records keep these and no others.
+pub(super) fn granting_groups(actor: &Actor, action: Action, lineage: &[ConfigNamespace]) -> BTreeSet<Principal> {
+    let grants = |group: &&Principal| may(lineage, &Actor::new((*group).clone()), action);
+    actor.groups.iter().filter(grants).cloned().collect()
 }
 
 /// Refuses a stamped user whose names would not be read back as written, or that has too many groups.

@@ -12,8 +12,10 @@ use crate::stamp::stamp_digest;
 use crate::state::{Change, StateView};
 
 use super::Accepted;
-use super::context::{Context, Step, Stop, bound, check_kubernetes_name, check_may, check_user, invalid};
-use super::governance::{check_floor, check_only_tightens, check_settings, loosening};
+use super::context::{
+    Context, Step, Stop, bound, check_kubernetes_name, check_may, check_user, granting_groups, invalid,
+};
+use super::governance::{self, check_floor, check_only_tightens, check_settings, loosening};
 use super::journal::{Journal, Transition};
 
 pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DeclareNamespace) -> Step<Accepted, V> {
@@ -94,6 +96,12 @@ fn create<V: StateView>(
     check_names_no_key(context, &command.path)?;
     check_floor(command.settings.governance.workflow, ancestors)?;
     check_children(context, command, &actor, parent)?;
+    let transition = Transition::new(AuditAction::NamespaceCreated, &actor.principal, &command.path)
+        .stamped(
+            &command.governance.key_id,
+            granting_groups(&actor, Action::Govern, ancestors),
+        )
+        .change(governance::change(None, &command.settings.governance));
     let namespace = ConfigNamespace {
         path: command.path.clone(),
         claim: Some(command.claim.clone()),
@@ -105,7 +113,7 @@ fn create<V: StateView>(
         updated_by: actor.principal,
         revision: context.at.index,
     };
-    Ok(write(context, command, AuditAction::NamespaceCreated, namespace))
+    Ok(write(context, command, transition, namespace))
 }
 
 fn nearest(ancestors: &[ConfigNamespace]) -> Result<&ConfigNamespace, Rejection> {
@@ -171,21 +179,18 @@ fn update<V: StateView>(
             revision: present.revision,
         }));
     }
-    let actor = command.governance.statement.user.actor();
-    if !same_stamp {
-        check_follows(&present, command)?;
-        let mut lineage = vec![present.clone()];
-        lineage.extend_from_slice(ancestors);
-        check_may(&actor, Action::Govern, &lineage, &command.path)?;
-        check_floor(command.settings.governance.workflow, ancestors)?;
-        check_only_tightens(&present, &command.settings.governance, ancestors)?;
-        check_root_keeps_an_admin(command)?;
-    }
-    let updated_by = if same_stamp {
-        Principal::courier()
+    let (updated_by, transition) = if same_stamp {
+        // No word of a person: another object under the same name, or fields that no stamp covers.
+        let courier = Principal::courier();
+        let transition = Transition::new(AuditAction::NamespaceUpdated, &courier, &command.path);
+        (courier, transition)
     } else {
-        actor.principal
+        govern(&present, command, ancestors)?
     };
+    let transition = transition.change(governance::change(
+        Some(&present.settings.governance),
+        &command.settings.governance,
+    ));
     let namespace = ConfigNamespace {
         claim: Some(command.claim.clone()),
         settings: command.settings.clone(),
@@ -195,7 +200,26 @@ fn update<V: StateView>(
         revision: context.at.index,
         ..present
     };
-    Ok(write(context, command, AuditAction::NamespaceUpdated, namespace))
+    Ok(write(context, command, transition, namespace))
+}
+
+/// A person changes governance by a new stamp: checks that they may, and that nothing gets looser.
+fn govern(
+    present: &ConfigNamespace,
+    command: &DeclareNamespace,
+    ancestors: &[ConfigNamespace],
+) -> Result<(Principal, Transition), Rejection> {
+    check_follows(present, command)?;
+    let actor = command.governance.statement.user.actor();
+    let mut lineage = vec![present.clone()];
+    lineage.extend_from_slice(ancestors);
+    check_may(&actor, Action::Govern, &lineage, &command.path)?;
+    check_floor(command.settings.governance.workflow, ancestors)?;
+    check_only_tightens(present, &command.settings.governance, ancestors)?;
+    check_root_keeps_an_admin(command)?;
+    let groups = granting_groups(&actor, Action::Govern, &lineage);
+    let transition = Transition::new(AuditAction::NamespaceUpdated, &actor.principal, &command.path);
+    Ok((actor.principal, transition.stamped(&command.governance.key_id, groups)))
 }
 
 /// A claim is (Kubernetes namespace, name): an object made again under the same name adopts its path.
@@ -239,7 +263,7 @@ fn check_root_keeps_an_admin(command: &DeclareNamespace) -> Result<(), Rejection
 fn write<V: StateView>(
     context: &Context<'_, V>,
     command: &DeclareNamespace,
-    action: AuditAction,
+    transition: Transition,
     namespace: ConfigNamespace,
 ) -> Accepted {
     let mut journal = Journal::new(context);
@@ -252,7 +276,6 @@ fn write<V: StateView>(
         name: command.claim.name.clone(),
         path: namespace.path.clone(),
     });
-    let transition = Transition::new(action, &namespace.updated_by, &namespace.path);
     journal.put(Change::PutNamespace(Box::new(namespace)));
     journal.record(transition);
     journal.accept(outcome)

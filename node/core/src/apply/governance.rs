@@ -3,12 +3,24 @@
 use std::collections::BTreeMap;
 
 use crate::access::Role;
+use crate::audit::AuditChange;
+use crate::digest::governance_digest;
 use crate::ids::NamespacePath;
 use crate::namespace::{ConfigNamespace, Governance, NamespaceSettings, RoleAssignments, Workflow, effective_workflow};
 use crate::outcome::Rejection;
 use crate::principal::Principal;
 
 use super::context::{check_length, invalid};
+
+/// A change of governance as the audit tells it, by digest of all its fields.
+pub(super) fn change(before: Option<&Governance>, after: &Governance) -> AuditChange {
+    AuditChange {
+        previous_version: None,
+        new_version: None,
+        previous_digest: before.map(governance_digest),
+        new_digest: Some(governance_digest(after)),
+    }
+}
 
 /// Refuses settings that break a limit.
 pub(super) fn check_settings(settings: &NamespaceSettings) -> Result<(), Rejection> {

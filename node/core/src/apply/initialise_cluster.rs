@@ -14,7 +14,7 @@ use crate::state::{Change, StateView};
 
 use super::Accepted;
 use super::context::{Context, Step, Stop, check_kubernetes_name, invalid};
-use super::governance::check_workflow;
+use super::governance::{self, check_workflow};
 use super::journal::{Journal, Transition};
 use super::register_stamp_key::check_key;
 
@@ -46,16 +46,15 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &Initialise
         name: command.name.clone(),
         initialised_at: context.time,
     }));
-    journal.put(Change::PutNamespace(Box::new(root(context, command))));
+    let root = root(context, command);
+    let change = governance::change(None, &root.settings.governance);
+    journal.put(Change::PutNamespace(Box::new(root)));
     if let Some(key) = &command.stamp_key {
         journal.put(Change::PutStampKey(key.clone()));
     }
     let courier = Principal::courier();
-    journal.record(Transition::new(
-        AuditAction::ClusterInitialised,
-        &courier,
-        &NamespacePath::root(),
-    ));
+    let transition = Transition::new(AuditAction::ClusterInitialised, &courier, &NamespacePath::root());
+    journal.record(transition.change(change));
     Ok(journal.accept(outcome))
 }
 

@@ -1,5 +1,7 @@
 //! Collects the changes of one command and chains its audit events to the ones before.
 
+use std::collections::BTreeSet;
+
 use crate::audit::{AuditAction, AuditActor, AuditChange, AuditEvent, AuditHead, AuditResource, AuditWorkflow};
 use crate::digest::Digest;
 use crate::ids::{ConfigKey, LogPosition, NamespacePath, Timestamp};
@@ -38,6 +40,8 @@ impl Transition {
             action,
             actor: AuditActor {
                 principal: principal.clone(),
+                groups: BTreeSet::new(),
+                stamp_key_id: None,
                 ip: None,
             },
             resource: AuditResource {
@@ -56,6 +60,13 @@ impl Transition {
         self
     }
 
+    /// By a stamp that the key `key_id` signed; `groups` of it gave the right.
+    pub(super) fn stamped(mut self, key_id: &str, groups: BTreeSet<Principal>) -> Self {
+        self.actor.stamp_key_id = Some(key_id.to_owned());
+        self.actor.groups = groups;
+        self
+    }
+
     /// On one key.
     pub(super) fn key(mut self, key: &ConfigKey) -> Self {
         self.resource.key = Some(key.clone());
@@ -68,13 +79,12 @@ impl Transition {
         self
     }
 
-    /// Under `request`, as it is after the transition; `stamp_key_id` signed the person's intent.
-    pub(super) fn request(mut self, request: &PublishRequest, stamp_key_id: Option<&str>) -> Self {
+    /// Under `request`, as it is after the transition.
+    pub(super) fn request(mut self, request: &PublishRequest) -> Self {
         self.workflow = Some(AuditWorkflow {
             request_id: request.id.clone(),
             state: request.state,
             digest: request.digest,
-            stamp_key_id: stamp_key_id.map(str::to_owned),
         });
         self
     }

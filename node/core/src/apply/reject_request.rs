@@ -17,6 +17,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
         return Ok(Accepted::unchanged(Outcome::Request(Box::new(review.request))));
     }
     review.check()?;
+    let groups = review.groups();
     let Review {
         mut request,
         statement,
@@ -32,8 +33,9 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
     let transition = Transition::new(AuditAction::RequestRejected, &reviewer.principal, &request.namespace);
     journal.record(
         transition
+            .stamped(&command.review.key_id, groups)
             .key(&request.spec.key)
-            .request(&request, Some(&command.review.key_id))
+            .request(&request)
             .comment(comment),
     );
     journal.put(Change::PutRequest(Box::new(request.clone())));

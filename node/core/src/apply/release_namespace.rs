@@ -8,6 +8,7 @@ use crate::state::{Change, StateView};
 
 use super::Accepted;
 use super::context::{Context, Step};
+use super::governance;
 use super::journal::{Journal, Transition};
 
 pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReleaseNamespace) -> Step<Accepted, V> {
@@ -25,6 +26,8 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReleaseNam
         })?,
         Some(_) => {}
     }
+    let governance = &namespace.settings.governance;
+    let change = governance::change(Some(governance), governance);
     let mut journal = Journal::new(context);
     journal.put(Change::DeleteClaim {
         kubernetes_namespace: command.claim.kubernetes_namespace.clone(),
@@ -36,10 +39,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReleaseNam
         revision: context.at.index,
         ..namespace
     })));
-    journal.record(Transition::new(
-        AuditAction::NamespaceReleased,
-        &Principal::courier(),
-        path,
-    ));
+    let transition = Transition::new(AuditAction::NamespaceReleased, &Principal::courier(), path);
+    journal.record(transition.change(change));
     Ok(journal.accept(outcome))
 }

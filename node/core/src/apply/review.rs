@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::access::Action;
-use crate::namespace::{ConfigNamespace, may};
+use crate::namespace::ConfigNamespace;
 use crate::outcome::Rejection;
 use crate::principal::{Actor, Principal};
 use crate::proposal::ReviewRequest;
@@ -11,7 +11,7 @@ use crate::publish_request::{Decision, PublishRequest, RequestState, Step as Req
 use crate::stamp::{ReviewStatement, Signed};
 use crate::state::StateView;
 
-use super::context::{Context, Step, bound, check_length, check_may, check_user};
+use super::context::{Context, Step, bound, check_length, check_may, check_user, granting_groups};
 
 /// One stamped review of one request, verified to be about it.
 pub(super) struct Review<'a> {
@@ -56,13 +56,16 @@ impl<'a> Review<'a> {
         REVIEW_CHECKS.iter().try_for_each(|check| check(self))
     }
 
+    /// The groups that gave the right to review.
+    pub(super) fn groups(&self) -> BTreeSet<Principal> {
+        granting_groups(&self.reviewer, Action::Review, &self.lineage)
+    }
+
     /// The step that counts this approval, with the groups that gave the right to it.
     pub(super) fn approval<V: StateView>(&self, context: &Context<'_, V>) -> RequestStep {
-        let grants = |group: &&Principal| may(&self.lineage, &Actor::new((*group).clone()), Action::Review);
-        let groups = self.reviewer.groups.iter().filter(grants).cloned().collect();
         let comment = self.statement.comment.as_deref();
         RequestStep {
-            groups,
+            groups: self.groups(),
             ..step(context, StepKind::Approved, &self.reviewer.principal, comment)
         }
     }

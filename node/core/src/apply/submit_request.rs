@@ -1,5 +1,7 @@
 //! Opens a publish request for one key: the stamped person must be editor, and the content is fixed from here on.
 
+use std::collections::BTreeSet;
+
 use crate::access::Action;
 use crate::audit::AuditAction;
 use crate::digest::{Content, Digest, content_digest, spec_digest};
@@ -16,7 +18,7 @@ use crate::value::ConfigValue;
 use super::Accepted;
 use super::context::{
     Context, Step, Stop, bound, check_kubernetes_name, check_length, check_may, check_names_no_namespace, check_user,
-    invalid, invalid_stamp, live_digest,
+    granting_groups, invalid, invalid_stamp, live_digest,
 };
 use super::journal::{Journal, Transition};
 use super::review::step;
@@ -36,7 +38,8 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &SubmitRequ
     let live = context.live(&path, &command.spec.key)?;
     let beginning = beginning(context, command, &path, live.as_ref())?;
     let request = open(context, command, (&path, &lineage), (beginning, live.as_ref()))?;
-    Ok(write(context, command, request))
+    let groups = granting_groups(&actor, Action::Submit, &lineage);
+    Ok(write(context, command, request, groups))
 }
 
 /// The same submission again changes nothing; the same id with other content is refused.
@@ -238,7 +241,12 @@ pub(super) fn applied_spec(request: &PublishRequest) -> Change {
     }
 }
 
-fn write<V: StateView>(context: &Context<'_, V>, command: &SubmitRequest, request: PublishRequest) -> Accepted {
+fn write<V: StateView>(
+    context: &Context<'_, V>,
+    command: &SubmitRequest,
+    request: PublishRequest,
+    groups: BTreeSet<Principal>,
+) -> Accepted {
     let mut journal = Journal::new(context);
     journal.put(Change::PutNonce {
         nonce: command.requester.statement.nonce.clone(),
@@ -247,8 +255,9 @@ fn write<V: StateView>(context: &Context<'_, V>, command: &SubmitRequest, reques
     let transition = Transition::new(AuditAction::RequestSubmitted, &request.requested_by, &request.namespace);
     journal.record(
         transition
+            .stamped(&command.requester.key_id, groups)
             .key(&request.spec.key)
-            .request(&request, Some(&command.requester.key_id))
+            .request(&request)
             .comment(request.spec.reason.as_deref()),
     );
     if request.state == RequestState::Published {

@@ -1,5 +1,7 @@
 //! Ends an open request without a decision: its requester says so, or its object is gone.
 
+use std::collections::BTreeSet;
+
 use crate::audit::AuditAction;
 use crate::outcome::{Outcome, Rejection};
 use crate::principal::Principal;
@@ -41,13 +43,12 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &WithdrawRe
     request.state = RequestState::Withdrawn;
     request.steps.push(step(context, StepKind::Withdrawn, &actor, comment));
     let mut journal = Journal::new(context);
-    let transition = Transition::new(AuditAction::RequestWithdrawn, &actor, &request.namespace);
-    journal.record(
-        transition
-            .key(&request.spec.key)
-            .request(&request, key_id)
-            .comment(comment),
-    );
+    let mut transition = Transition::new(AuditAction::RequestWithdrawn, &actor, &request.namespace);
+    if let Some(key_id) = key_id {
+        // Taking back what one has asked for needs no role.
+        transition = transition.stamped(key_id, BTreeSet::new());
+    }
+    journal.record(transition.key(&request.spec.key).request(&request).comment(comment));
     journal.put(Change::PutRequest(Box::new(request.clone())));
     Ok(journal.accept(Outcome::Request(Box::new(request))))
 }

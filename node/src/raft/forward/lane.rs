@@ -90,11 +90,11 @@ impl Unanswered {
         }
         let count = frames_worth(jobs);
         let mut items = Vec::with_capacity(count);
-        for Job { proposal, answer } in jobs.drain(..count) {
+        for Job { write, answer } in jobs.drain(..count) {
             let id = state.next_id;
             state.next_id += 1;
             state.answers.insert(id, answer);
-            items.push(ForwardItem { id, proposal });
+            items.push(ForwardItem::new(id, write));
         }
         Some(Frame::of(&ForwardRequest { items }))
     }
@@ -121,7 +121,7 @@ impl Unanswered {
 fn frames_worth(jobs: &[Job]) -> usize {
     let mut bytes = 0;
     let fits = |job: &&Job| {
-        bytes += job.proposal.len();
+        bytes += job.write.proposal.len();
         bytes <= BATCH_BYTES
     };
     jobs.iter().take_while(fits).count().max(1).min(jobs.len())
@@ -182,6 +182,7 @@ fn attempt(item: ForwardAnswer) -> Attempt {
         },
         (None, ForwardFailure::NotLeader) => Attempt::NotLeader,
         (None, ForwardFailure::Overloaded) => Attempt::Overloaded,
+        (None, ForwardFailure::Unauthorized) => Attempt::Unauthorized(item.detail),
         (None, ForwardFailure::Unknown | ForwardFailure::Unspecified) => Attempt::Unknown(item.detail),
     }
 }

@@ -1,5 +1,6 @@
 //! The leader's side of forwarded writes.
 
+use confman_core::proposal::Proposal;
 use confman_store::codec::wire;
 use confman_store::{Answer, EncodedProposal};
 use futures::{Stream, StreamExt as _};
@@ -7,16 +8,24 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use crate::auth::api_keys::ApiKeys;
 use crate::propose::{Attempt, Proposer};
-use crate::raft::wire::{ForwardAnswer, ForwardFailure, ForwardRequest, ForwardResponse, Frame};
+use crate::raft::wire::{ForwardAnswer, ForwardFailure, ForwardItem, ForwardRequest, ForwardResponse, Frame};
 
 /// Frames that wait for the connection.
 const FRAMES: usize = 16;
 /// Most answers in one frame.
 const BATCH: usize = 256;
 
+/// What the leader writes with.
+#[derive(Clone)]
+pub(crate) struct Leader {
+    pub(crate) proposer: Proposer,
+    pub(crate) api_keys: ApiKeys,
+}
+
 /// Writes what comes and answers in the order of the log; frames do not wait for each other.
-pub(crate) fn serve(proposer: Proposer, mut frames: Streaming<Frame>) -> impl Stream<Item = Result<Frame, Status>> {
+pub(crate) fn serve(leader: Leader, mut frames: Streaming<Frame>) -> impl Stream<Item = Result<Frame, Status>> {
     let (answers, outgoing) = mpsc::channel(FRAMES);
     tokio::spawn(async move {
         while let Some(Ok(frame)) = frames.next().await {
@@ -28,27 +37,28 @@ pub(crate) fn serve(proposer: Proposer, mut frames: Streaming<Frame>) -> impl St
                     return;
                 }
             };
-            tokio::spawn(write(proposer.clone(), request, answers.clone()));
+            tokio::spawn(write(leader.clone(), request, answers.clone()));
         }
     });
     ReceiverStream::new(outgoing)
 }
 
-async fn write(proposer: Proposer, request: ForwardRequest, answers: mpsc::Sender<Result<Frame, Status>>) {
+async fn write(leader: Leader, request: ForwardRequest, answers: mpsc::Sender<Result<Frame, Status>>) {
     let mut ids = Vec::with_capacity(request.items.len());
     let mut proposals = Vec::with_capacity(request.items.len());
-    let mut unreadable = Vec::new();
+    let mut refused = Vec::new();
     for item in request.items {
-        match EncodedProposal::from_bytes(item.proposal).and_then(|encoded| encoded.decode()) {
+        let id = item.id;
+        match leader.read(item) {
             Ok(proposal) => {
-                ids.push(item.id);
+                ids.push(id);
                 proposals.push(proposal);
             }
-            Err(error) => unreadable.push(failed(item.id, ForwardFailure::Unspecified, error.to_string())),
+            Err((failure, detail)) => refused.push(failed(id, failure, detail)),
         }
     }
-    let mut sent = unreadable.is_empty() || send(&answers, unreadable).await;
-    let mut attempts = proposer.append_forwarded(proposals).await.ready_chunks(BATCH);
+    let mut sent = refused.is_empty() || send(&answers, refused).await;
+    let mut attempts = leader.proposer.append_forwarded(proposals).await.ready_chunks(BATCH);
     let mut ids = ids.into_iter();
     while sent && let Some(ready) = attempts.next().await {
         let items = ids
@@ -57,6 +67,21 @@ async fn write(proposer: Proposer, request: ForwardRequest, answers: mpsc::Sende
             .zip(ready)
             .map(|(id, attempt)| item(id, attempt));
         sent = send(&answers, items.collect()).await;
+    }
+}
+
+impl Leader {
+    /// The proposal, in the name of whoever its credential belongs to.
+    fn read(&self, item: ForwardItem) -> Result<Proposal, (ForwardFailure, String)> {
+        let credential = item.credential();
+        let decoded = EncodedProposal::from_bytes(item.proposal).and_then(|encoded| encoded.decode());
+        let proposal = decoded.map_err(|error| (ForwardFailure::Unspecified, error.to_string()))?;
+        let command = credential.authenticate(&self.api_keys, proposal.command);
+        let command = command.map_err(|error| {
+            tracing::warn!(%error, "a node forwarded a write that this one does not accept");
+            (ForwardFailure::Unauthorized, error.to_string())
+        })?;
+        Ok(Proposal { command, ..proposal })
     }
 }
 
@@ -69,6 +94,7 @@ fn item(id: u64, attempt: Attempt) -> ForwardAnswer {
         Attempt::Answered(answer) => answered(id, &answer),
         Attempt::NotLeader => failed(id, ForwardFailure::NotLeader, String::new()),
         Attempt::Overloaded => failed(id, ForwardFailure::Overloaded, String::new()),
+        Attempt::Unauthorized(detail) => failed(id, ForwardFailure::Unauthorized, detail),
         Attempt::Unknown(detail) => failed(id, ForwardFailure::Unknown, detail),
     }
 }

@@ -4,7 +4,8 @@ use confman_core::audit::{AuditAction, AuditActor, AuditChange, AuditEvent, Audi
 use confman_core::publish_request::RequestState;
 
 use super::field::{
-    PositionBody, Tagged, digest, digest_bytes, id, optional, optional_digest, optional_id, required, tags, time,
+    PositionBody, Tagged, digest, digest_bytes, id, optional, optional_digest, optional_id, repeated, required, tags,
+    time,
 };
 use super::principal::PrincipalBody;
 use super::{CodecError, Kind, Record};
@@ -23,14 +24,25 @@ pub struct AuditActorBody {
     principal: Option<PrincipalBody>,
     #[prost(string, optional, tag = "2")]
     ip: Option<String>,
+    #[prost(message, repeated, tag = "3")]
+    groups: Vec<PrincipalBody>,
+    #[prost(string, optional, tag = "4")]
+    stamp_key_id: Option<String>,
 }
 
 impl From<&AuditActor> for AuditActorBody {
     fn from(actor: &AuditActor) -> Self {
-        let AuditActor { principal, ip } = actor;
+        let AuditActor {
+            principal,
+            groups,
+            stamp_key_id,
+            ip,
+        } = actor;
         Self {
             principal: Some(principal.into()),
             ip: ip.clone(),
+            groups: groups.iter().map(Into::into).collect(),
+            stamp_key_id: stamp_key_id.clone(),
         }
     }
 }
@@ -40,6 +52,8 @@ impl TryFrom<AuditActorBody> for AuditActor {
     fn try_from(body: AuditActorBody) -> Result<Self, CodecError> {
         Ok(Self {
             principal: required(body.principal, "event.actor.principal")?.try_into()?,
+            groups: repeated(body.groups)?,
+            stamp_key_id: body.stamp_key_id,
             ip: body.ip,
         })
     }
@@ -125,8 +139,6 @@ pub struct AuditWorkflowBody {
     state: u32,
     #[prost(bytes = "vec", tag = "3")]
     digest: Vec<u8>,
-    #[prost(string, optional, tag = "4")]
-    stamp_key_id: Option<String>,
 }
 
 impl From<&AuditWorkflow> for AuditWorkflowBody {
@@ -135,13 +147,11 @@ impl From<&AuditWorkflow> for AuditWorkflowBody {
             request_id,
             state,
             digest,
-            stamp_key_id,
         } = workflow;
         Self {
             request_id: request_id.to_string(),
             state: state.tag(),
             digest: digest_bytes(*digest),
-            stamp_key_id: stamp_key_id.clone(),
         }
     }
 }
@@ -153,7 +163,6 @@ impl TryFrom<AuditWorkflowBody> for AuditWorkflow {
             request_id: id(&body.request_id, "event.workflow.requestId")?,
             state: RequestState::from_tag(body.state)?,
             digest: digest(&body.digest, "event.workflow.digest")?,
-            stamp_key_id: body.stamp_key_id,
         })
     }
 }

@@ -9,6 +9,7 @@ use openraft::storage::{IOFlushed, RaftLogStorage as _, RaftStateMachine as _};
 use openraft::type_config::TypeConfigExt as _;
 use openraft::{RaftLogReader as _, RaftSnapshotBuilder as _};
 
+use super::flusher::Write;
 use crate::Store;
 use crate::test_store::{child_folder, crash_in, log_id, open};
 use crate::types::{CommittedLeaderId, Entry, LogId, TypeConfig, Vote};
@@ -243,6 +244,18 @@ async fn nothing_is_accepted_after_a_fault() {
     assert_eq!(found, Content::default().after(Call::Append(0, 3, 3)));
 }
 
+/// An append as the thread finds it when the fault came between the check and the queue: however fast the thread is, it
+/// comes to this one after the fault.
+fn queue_unchecked(store: &Store, index: u64, done: IOFlushed<TypeConfig>) {
+    let write = Write::Append {
+        entries: vec![Entry::new_blank(id(3, index))],
+        bytes: 0,
+        number: index + 1,
+        done,
+    };
+    store.log.shared.queue.send(write).expect("the thread runs");
+}
+
 #[tokio::test]
 async fn append_that_was_queued_before_a_fault_is_answered_with_it() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -254,19 +267,27 @@ async fn append_that_was_queued_before_a_fault_is_answered_with_it() {
             .log
             .append([Entry::new_blank(id(3, index))], IOFlushed::signal(flushed))
             .await;
-        if index == 50 {
-            store.fault.raise("write the log", &"no space left");
-        }
         if appended.is_ok() {
             answers.push(done);
         }
-    }
-    let mut durable = 0;
-    for answer in answers {
-        if answer.await.expect("everybody is answered").is_ok() {
-            durable += 1;
+        if index == 50 {
+            store.fault.raise("write the log", &"no space left");
+            let (flushed, done) = TypeConfig::oneshot();
+            queue_unchecked(&store, 51, IOFlushed::signal(flushed));
+            answers.push(done);
         }
     }
+    let (mut durable, mut refused) = (0, 0);
+    for answer in answers {
+        match answer.await.expect("everybody is answered") {
+            Ok(()) => durable += 1,
+            Err(error) => {
+                assert!(error.to_string().contains("no space left"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0, "somebody waited behind the fault");
     drop(store);
     let found = Content::of(&mut open(folder.path())).await.entries.len();
     assert!(found >= durable, "{durable} were acknowledged, {found} are there");

@@ -15,8 +15,48 @@ use crate::codec::LiveRow;
 use crate::keys::{self, Family};
 use crate::state_machine::{ReadError, decode_row};
 
-/// Bytes of rows after which a page ends even below its limit.
-const PAGE_BYTES: usize = 4 << 20;
+/// Room on a page, or what of it is left: a page of several scans has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Most items.
+    pub items: usize,
+    /// Bytes of rows after which a page ends even with fewer items; the last row may be larger.
+    pub bytes: usize,
+}
+
+impl Room {
+    /// Most bytes of rows that a page holds in memory.
+    pub const BYTES: usize = 4 << 20;
+
+    /// Room for `items`.
+    pub const fn for_items(items: usize) -> Self {
+        Self {
+            items,
+            bytes: Self::BYTES,
+        }
+    }
+
+    /// True if nothing more may be put on the page.
+    pub const fn is_used_up(&self) -> bool {
+        self.items == 0 || self.bytes == 0
+    }
+
+    const fn take(&mut self, bytes: usize) {
+        self.items = self.items.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+/// The live versions of some keys of a namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveRange<'a> {
+    /// The namespace.
+    pub namespace: &'a NamespacePath,
+    /// What the keys begin with.
+    pub prefix: &'a str,
+    /// The key before the first.
+    pub after: Option<&'a ConfigKey>,
+}
 
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +138,12 @@ impl Scan {
 }
 
 impl View<super::SnapshotRows<'_>> {
-    /// Calls `take` for each row of `scan` until it has `limit` items or enough bytes; true if rows were left.
+    /// Calls `take`, which says how many bytes it read, for each row of `scan` while there is room; true if rows were
+    /// left.
     fn scan(
         &self,
         scan: Scan,
-        limit: usize,
+        room: &mut Room,
         mut take: impl FnMut(&[u8], &[u8]) -> Result<usize, ReadError>,
     ) -> Result<bool, ReadError> {
         let generation = self.0.generation();
@@ -118,13 +159,11 @@ impl View<super::SnapshotRows<'_>> {
             Order::OldestFirst => rows.seek_to_first(),
             Order::NewestFirst => rows.seek_to_last(),
         }
-        let (mut count, mut bytes) = (0, 0);
         while let Some((key, value)) = rows.item() {
-            if count >= limit || bytes >= PAGE_BYTES {
+            if room.is_used_up() {
                 return Ok(true);
             }
-            bytes += take(key, value)?;
-            count += 1;
+            room.take(take(key, value)?);
             match scan.order {
                 Order::OldestFirst => rows.next(),
                 Order::NewestFirst => rows.prev(),
@@ -136,28 +175,33 @@ impl View<super::SnapshotRows<'_>> {
 }
 
 impl SnapshotView<'_> {
-    /// Live versions of the keys of `namespace` that begin with `prefix`, by key.
+    /// Hands each live version of `range` to `take`, by key, while there is room. Some key if more are left: the `after`
+    /// of the next page.
     pub fn live_versions(
         &self,
-        namespace: &NamespacePath,
-        prefix: &str,
-        after: Option<&ConfigKey>,
-        limit: usize,
-    ) -> Result<Page<Version, ConfigKey>, ReadError> {
+        range: LiveRange<'_>,
+        room: &mut Room,
+        mut take: impl FnMut(Version),
+    ) -> Result<Option<ConfigKey>, ReadError> {
+        let LiveRange {
+            namespace,
+            prefix,
+            after,
+        } = range;
         let scan = Scan::prefix(Family::State, keys::live_prefix(namespace, prefix));
         let scan = scan.after(after.map(|key| keys::live(namespace, key)));
-        let mut items: Vec<Version> = Vec::new();
-        let more = self.scan(scan, limit, |row_key, bytes| {
+        let mut last = None;
+        let more = self.scan(scan, room, |row_key, bytes| {
             let version = match decode_row(row_key, bytes)? {
                 LiveRow::Inline(version) => *version,
                 stored @ LiveRow::Stored(_) => self.version_of(namespace, &key_of(namespace, row_key)?, stored)?,
             };
             let value = version.value.as_ref().map_or(0, |value| value.canonical_bytes().len());
-            items.push(version);
+            last = Some(version.key.clone());
+            take(version);
             Ok(bytes.len() + value)
         })?;
-        let next = items.last().filter(|_| more).map(|version| version.key.clone());
-        Ok(Page { items, next })
+        Ok(last.filter(|_| more))
     }
 
     /// Versions of a key before number `before`, newest first.
@@ -171,7 +215,7 @@ impl SnapshotView<'_> {
         let scan = Scan::prefix(Family::History, keys::versions(namespace, key));
         let scan = scan.backwards_from(before.map(|number| keys::version(namespace, key, number)));
         let mut items: Vec<Version> = Vec::new();
-        let more = self.scan(scan, limit, |row_key, bytes| {
+        let more = self.scan(scan, &mut Room::for_items(limit), |row_key, bytes| {
             items.push(decode_row(row_key, bytes)?);
             Ok(bytes.len())
         })?;
@@ -190,7 +234,7 @@ impl SnapshotView<'_> {
         let id_at = prefix.len();
         let scan = Scan::prefix(Family::State, prefix).after(after.map(|id| keys::request_by_state(state, id)));
         let mut items: Vec<PublishRequest> = Vec::new();
-        let more = self.scan(scan, limit, |row_key, _| {
+        let more = self.scan(scan, &mut Room::for_items(limit), |row_key, _| {
             let (request, bytes) = self.listed_request(&row_key[id_at..])?;
             items.push(request);
             Ok(bytes)
@@ -211,7 +255,7 @@ impl SnapshotView<'_> {
         let end = before.map(|(submitted, id)| keys::request_of_namespace(namespace, *submitted, id));
         let scan = Scan::prefix(Family::State, prefix).backwards_from(end);
         let mut items: Vec<PublishRequest> = Vec::new();
-        let more = self.scan(scan, limit, |row_key, _| {
+        let more = self.scan(scan, &mut Room::for_items(limit), |row_key, _| {
             let (request, bytes) = self.listed_request(&row_key[id_at..])?;
             items.push(request);
             Ok(bytes)
@@ -268,7 +312,7 @@ impl SnapshotView<'_> {
             Bound::Unbounded => {}
         }
         let mut items: Vec<AuditEvent> = Vec::new();
-        let more = self.scan(scan, range.limit, |row_key, bytes| {
+        let more = self.scan(scan, &mut Room::for_items(range.limit), |row_key, bytes| {
             let (event, length) = if of_all {
                 (decode_row(row_key, bytes)?, bytes.len())
             } else {
@@ -298,7 +342,7 @@ impl SnapshotView<'_> {
         let mut found = Vec::new();
         self.scan(
             Scan::prefix(Family::State, vec![keys::STAMP_KEYS]),
-            usize::MAX,
+            &mut Room::for_items(usize::MAX),
             |key, bytes| {
                 found.push(decode_row(key, bytes)?);
                 Ok(0)

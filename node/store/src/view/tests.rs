@@ -3,14 +3,14 @@
 use std::ops::Bound;
 
 use confman_core::digest::Digest;
-use confman_core::entry::ConfigEntry;
+use confman_core::entry::{ConfigEntry, Version};
 use confman_core::namespace::ConfigNamespace;
 use confman_core::publish_request::RequestState;
 use confman_core::state::{Change, StateView as _};
 use tempfile::TempDir;
 
 use super::rows::View;
-use super::{AuditPosition, AuditRange, Order};
+use super::{AuditPosition, AuditRange, LiveRange, Order, Room};
 use crate::Store;
 use crate::samples::{audit_event, key, namespace, path, request, request_id, stamp_key, version};
 use crate::state_machine::LARGE_VALUE_BYTES;
@@ -48,6 +48,24 @@ fn audit(at: &str, index: u64, seq: u32) -> Change {
     Change::AppendAudit(Box::new(audit_event(at, index, seq)))
 }
 
+/// Live versions of `/a` that begin with a prefix, after a key, and where they go on.
+fn listed_live(
+    store: &Store,
+    (prefix, after): (&str, Option<&str>),
+    room: &mut Room,
+) -> (Vec<Version>, Option<String>) {
+    let (namespace, after, mut items) = (path("/a"), after.map(key), Vec::new());
+    let range = LiveRange {
+        namespace: &namespace,
+        prefix,
+        after: after.as_ref(),
+    };
+    let listing = store
+        .reader
+        .read(|view| view.live_versions(range, room, |version| items.push(version)));
+    (items, listing.expect("a page").map(|key| key.to_string()))
+}
+
 #[test]
 fn live_values_are_listed_by_prefix_in_pages() {
     let (_folder, store) = store();
@@ -59,13 +77,9 @@ fn live_values_are_listed_by_prefix_in_pages() {
     }
     write(&store, 3, vec![delete("/a", "A_TWO", 1)]);
     let names = |prefix: &str, after: Option<&str>, limit| {
-        let after = after.map(key);
-        let page = store.reader.read(|view| {
-            view.live_versions(&path("/a"), prefix, after.as_ref(), limit)
-                .expect("a page")
-        });
-        let names: Vec<String> = page.items.iter().map(|version| version.key.to_string()).collect();
-        (names, page.next.map(|key| key.to_string()))
+        let (items, next) = listed_live(&store, (prefix, after), &mut Room::for_items(limit));
+        let names: Vec<String> = items.iter().map(|version| version.key.to_string()).collect();
+        (names, next)
     };
     assert_eq!(names("", None, 9).0, ["A_ONE", "A_THREE", "B_ONE"]);
     assert_eq!(
@@ -89,13 +103,32 @@ fn live_value_is_the_last_published_however_large() {
             .expect("a read")
             .expect("a version");
         assert_eq!(live, version("/a", "K", number, value));
-        let listed = store
-            .reader
-            .read(|view| view.live_versions(&path("/a"), "", None, 9).expect("a page"));
-        assert_eq!(listed.items, [live]);
+        let (listed, _) = listed_live(&store, ("", None), &mut Room::for_items(9));
+        assert_eq!(listed, [live]);
     }
     write(&store, 4, vec![delete("/a", "K", 3)]);
     assert_eq!(store.reader.live(&path("/a"), &key("K")).expect("a read"), None);
+}
+
+#[test]
+fn page_ends_when_its_bytes_are_used_up_and_what_is_left_is_for_the_next_scan() {
+    let (_folder, store) = store();
+    let large = "x".repeat(LARGE_VALUE_BYTES);
+    for name in ["A", "B", "C"] {
+        write(&store, 1, publish("/a", name, 1, &large).to_vec());
+    }
+    let mut room = Room {
+        items: 9,
+        bytes: LARGE_VALUE_BYTES * 3 / 2,
+    };
+    let (listed, next) = listed_live(&store, ("", None), &mut room);
+    assert_eq!((listed.len(), next.as_deref()), (2, Some("B")));
+    assert!(room.is_used_up());
+    let mut room = Room::for_items(9);
+    let (listed, next) = listed_live(&store, ("", next.as_deref()), &mut room);
+    assert_eq!((listed.len(), next), (1, None));
+    assert_eq!(room.items, 8);
+    assert!((1..=Room::BYTES - LARGE_VALUE_BYTES).contains(&room.bytes));
 }
 
 #[test]

@@ -185,6 +185,8 @@ pub(crate) fn audit_event(namespace: &str, index: u64, seq: u32) -> AuditEvent {
         action: AuditAction::ConfigPublished,
         actor: AuditActor {
             principal: Principal::user("bob"),
+            groups: [Principal::group("payments"), Principal::group("leads")].into(),
+            stamp_key_id: Some("key-1".to_owned()),
             ip: Some("192.0.2.7".to_owned()),
         },
         resource: AuditResource {
@@ -201,7 +203,6 @@ pub(crate) fn audit_event(namespace: &str, index: u64, seq: u32) -> AuditEvent {
             request_id: request_id("request-1"),
             state: RequestState::Published,
             digest: digest(3),
-            stamp_key_id: Some("key-1".to_owned()),
         }),
         comment: Some("more patience".to_owned()),
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
