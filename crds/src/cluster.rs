@@ -21,6 +21,8 @@ use crate::schema::{self, Workflow};
     status = "ConfmanClusterStatus",
     shortname = "cmc",
     category = "confman",
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 50")
+        .message("metadata.name: a cluster's Services and pods are named after it, so it must be a DNS label that begins with a letter, of at most 50 characters"),
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Nodes","type":"integer","jsonPath":".spec.replicas"}"#,
@@ -29,6 +31,9 @@ use crate::schema::{self, Workflow};
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.defaults) == has(oldSelf.defaults)", "message": "defaults hold from bootstrap on and cannot be added or removed; tighten the workflow of / instead"}
+]))]
 pub struct ConfmanClusterSpec {
     /// Number of nodes: 1, 3, 5 or 7. Cannot be changed yet.
     #[serde(default = "three")]

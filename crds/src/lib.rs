@@ -21,3 +21,6 @@ pub use schema::Workflow;
 
 /// Annotation of a `ConfigNamespace`: the stamp on its governance fields, as JSON. Written by admission only.
 pub const GOVERNANCE_STAMP: &str = "confman.io/governance-stamp";
+
+/// Written as that annotation it asks admission for a fresh stamp, in the name of whoever writes it.
+pub const STAMP_AGAIN: &str = "again";

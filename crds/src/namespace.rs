@@ -107,6 +107,10 @@ pub struct ConfigNamespaceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
+    /// Identity of the cluster that it is declared in: a cluster made anew knows nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub cluster_id: Option<String>,
     /// Log index of the last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,

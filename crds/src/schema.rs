@@ -52,7 +52,10 @@ pub(crate) fn quantities(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "maxProperties": 8,
-        "additionalProperties": {"x-kubernetes-int-or-string": true}
+        "additionalProperties": {
+            "x-kubernetes-int-or-string": true,
+            "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
+        }
     })
 }
 

@@ -45,7 +45,10 @@ pub type Replacement = (String, String);
 pub fn tagged(reference: &str, program: &Path) -> anyhow::Result<String> {
     let bytes = fs::read(program).with_context(|| format!("read {}", program.display()))?;
     let digest = Sha256::digest(&bytes);
-    let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let short = digest
+        .iter()
+        .take(6)
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     Ok(format!("{reference}-{short}"))
 }
 

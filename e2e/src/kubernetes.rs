@@ -184,10 +184,18 @@ impl Kubernetes {
             Some(owner) => anyhow::bail!(not_ours(&owner)),
             None => {}
         }
-        let definitions = ["get", "crd", "confmanclusters.confman.io", "--ignore-not-found", "-o", "name"];
+        let definitions = [
+            "get",
+            "crd",
+            "confmanclusters.confman.io",
+            "--ignore-not-found",
+            "-o",
+            "name",
+        ];
         anyhow::ensure!(self.kubectl.quiet(&definitions)?.is_empty(), "{}", not_ours(""));
         let label = format!("{OWNER_LABEL}={}", self.name);
-        self.kubectl.run(console, None, &["create", "namespace", story::SYSTEM])?;
+        self.kubectl
+            .run(console, None, &["create", "namespace", story::SYSTEM])?;
         let labelled = ["label", "namespace", story::SYSTEM, &label];
         self.kubectl.run(console, None, &labelled).map(drop)
     }

@@ -9,11 +9,11 @@ mod reading;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
 use crate::console::Console;
 use crate::images::{self, Replacement};
 use crate::kubectl::Kubectl;
 use crate::kubernetes::Kubernetes;
+use anyhow::Context as _;
 
 pub use measure::{measure_approval_to_read, median};
 

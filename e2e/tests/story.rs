@@ -40,7 +40,9 @@ fn tell(console: &Console, origin: Origin, name: &str) -> anyhow::Result<()> {
             let command = format!("/confman-{program} run");
             for Resident { now_kib, peak_kib } in memory_of(&command, name)? {
                 let (now, peak) = (now_kib / 1024, peak_kib / 1024);
-                console.note(&format!("memory of a confman-{program}: {now} MiB, at most {peak} MiB so far"));
+                console.note(&format!(
+                    "memory of a confman-{program}: {now} MiB, at most {peak} MiB so far"
+                ));
             }
         }
     }

@@ -23,6 +23,12 @@ impl Backoffs {
         delay
     }
 
+    /// Whether the object waits after a failure.
+    pub fn has_failed(&self, uid: &str) -> bool {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.contains_key(uid)
+    }
+
     /// The object succeeded.
     pub fn succeeded(&self, uid: &str) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,6 +71,7 @@ mod tests {
         assert!(backoffs.failed("a") > Duration::from_secs(1));
         assert!(backoffs.failed("b") <= Duration::from_secs(1));
         backoffs.succeeded("a");
+        assert_eq!(["a", "b"].map(|uid| backoffs.has_failed(uid)), [false, true]);
         assert!(backoffs.failed("a") <= Duration::from_secs(1));
     }
 }

@@ -8,7 +8,7 @@ mod status;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use confman_crds::{ConfigNamespace, ConfmanCluster};
+use confman_crds::{ConfigNamespace, ConfmanCluster, GOVERNANCE_STAMP, STAMP_AGAIN};
 use futures::StreamExt as _;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
@@ -23,18 +23,30 @@ use self::execute::Done;
 use self::plan::Plan;
 
 const CONCURRENCY: u16 = 8;
-/// What needs somebody's hand is looked at again after this, in case that hand was elsewhere.
-const WHILE_STALLED: Duration = Duration::from_mins(5);
+/// Everything is looked at again after this, in case something changed elsewhere.
+const AGAIN: Duration = Duration::from_mins(5);
+
+/// The watch of namespaces.
+pub fn controller(watches: &Client, context: &Context) -> Controller<ConfigNamespace> {
+    Controller::new(context.watched::<ConfigNamespace>(watches), watcher::Config::default())
+}
 
 /// Reconciles namespaces until `stop`.
-pub async fn control(watches: &Client, context: Arc<Context>, stop: CancellationToken) {
-    let controller = Controller::new(context.watched::<ConfigNamespace>(watches), watcher::Config::default());
+pub async fn control(
+    controller: Controller<ConfigNamespace>,
+    watches: &Client,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) {
     let known = controller.store();
-    // A cluster that comes into being, or that serves again, wakes its namespaces.
+    // A cluster that comes into being, that serves again, or that is another under its old name wakes its namespaces.
     let of_cluster = move |cluster: ConfmanCluster| {
         let (namespace, name) = (cluster.namespace(), cluster.name_any());
+        let id = cluster.status.and_then(|status| status.cluster_id);
         let refers = move |object: &ConfigNamespace| {
-            object.namespace() == namespace && object.spec.cluster_ref.name == name && !is_settled(object)
+            object.namespace() == namespace
+                && object.spec.cluster_ref.name == name
+                && !(is_settled(object) && declared_in(object) == id.as_deref())
         };
         let waiting = known.state_filter(refers);
         waiting
@@ -50,13 +62,28 @@ pub async fn control(watches: &Client, context: Arc<Context>, stop: Cancellation
         )
         .with_config(Config::default().concurrency(CONCURRENCY))
         .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile, failed, context)
-        .for_each(|result| async move {
+        .run(reconcile, failed, Arc::clone(&context))
+        .for_each(async |result| {
             if let Err(error) = result {
+                context.forget_gone(&error);
                 tracing::debug!(error = with_causes(&error), "the controller of namespaces");
             }
         })
         .await;
+}
+
+/// What somebody with the right to govern does to have an object stamped anew.
+fn how_to_stamp_again(object: &ConfigNamespace) -> String {
+    format!(
+        "To have it stamped in your name: kubectl -n {} annotate confignamespace {} {GOVERNANCE_STAMP}={STAMP_AGAIN} --overwrite",
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    )
+}
+
+/// Identity of the cluster that the namespace is declared in.
+fn declared_in(object: &ConfigNamespace) -> Option<&str> {
+    object.status.as_ref()?.cluster_id.as_deref()
 }
 
 /// Ready, about the present spec.
@@ -100,8 +127,8 @@ async fn reconcile_one(object: &ConfigNamespace, context: &Context) -> Result<(A
     // A path may be free, or a right granted, without any change that is watched.
     let is_waiting = matches!((&plan, &done), (Plan::Wait(..), _) | (_, Done::Refused(..)));
     let action = match plan {
-        Plan::Stall(..) => Action::requeue(WHILE_STALLED),
-        Plan::Nothing | Plan::Wait(..) | Plan::UpToDate(_) | Plan::Declare(..) => Action::await_change(),
+        Plan::Nothing => Action::await_change(),
+        Plan::Stall(..) | Plan::Wait(..) | Plan::UpToDate(_) | Plan::Declare(..) => Action::requeue(AGAIN),
     };
     Ok((action, is_waiting))
 }

@@ -1,6 +1,7 @@
 //! `ConfmanCluster`: Services, StatefulSet and Secrets, one bootstrap, and what the nodes say in status.
 
 pub mod applied;
+mod blocked;
 pub mod certificates;
 mod children;
 mod execute;
@@ -30,7 +31,8 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 const CONCURRENCY: u16 = 4;
 /// Leaders change without an event in Kubernetes.
 const WHILE_SERVING: Duration = Duration::from_secs(5);
-const WHILE_CHANGING: Duration = Duration::from_secs(1);
+const WHILE_RECOVERING: Duration = Duration::from_secs(2);
+const WHILE_FORMING: Duration = Duration::from_secs(1);
 /// Somebody has to do something elsewhere, and nothing tells when they have.
 const WHILE_STALLED: Duration = Duration::from_secs(5);
 
@@ -41,9 +43,10 @@ pub async fn control(watches: &Client, context: Arc<Context>, stop: Cancellation
         .with_config(Config::default().concurrency(CONCURRENCY))
         .graceful_shutdown_on(stop.cancelled_owned());
     controller
-        .run(reconcile, failed, context)
-        .for_each(|result| async move {
+        .run(reconcile, failed, Arc::clone(&context))
+        .for_each(async |result| {
             if let Err(error) = result {
+                context.forget_gone(&error);
                 tracing::debug!(error = with_causes(&error), "the controller of clusters");
             }
         })
@@ -56,10 +59,23 @@ async fn reconcile(cluster: Arc<ConfmanCluster>, context: Arc<Context>) -> Resul
     context
         .metrics
         .reconciled(Kind::ConfmanCluster, result.is_ok(), began.elapsed());
-    if result.is_ok() {
+    let Err(error) = result else {
         context.backoffs.succeeded(&uid);
+        return result;
+    };
+    let Some((reason, message)) = blocked::blocked(&error, &cluster, &context.namespace) else {
+        return Err(error);
+    };
+    let status = status::blocked(&cluster, (reason, &message), &crate::conditions::now());
+    if cluster.status.as_ref() != Some(&status) {
+        tracing::warn!(
+            cluster = cluster.name_any(),
+            error = with_causes(&error),
+            "a cluster is stalled"
+        );
     }
-    result
+    status::write(&cluster, &status, &context).await?;
+    Ok(Action::requeue(WHILE_STALLED))
 }
 
 async fn reconcile_one(cluster: &ConfmanCluster, context: &Context) -> Result<Action, Error> {
@@ -67,7 +83,7 @@ async fn reconcile_one(cluster: &ConfmanCluster, context: &Context) -> Result<Ac
     let plan = plan::plan(&observed);
     let done = execute::execute(&plan, &observed, context).await?;
     let status = status::status(&observed, &plan, &done, &crate::conditions::now());
-    status::write(&observed, &status, context).await?;
+    status::write(cluster, &status, context).await?;
     if done.initialised {
         context.tell(cluster, bootstrapped(cluster)).await;
     }
@@ -76,10 +92,14 @@ async fn reconcile_one(cluster: &ConfmanCluster, context: &Context) -> Result<Ac
         .iter()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True");
     Ok(Action::requeue(match plan.standing {
-        Standing::Deleting => return Ok(Action::await_change()),
+        Standing::Deleting => {
+            context.forget(&observed.id());
+            return Ok(Action::await_change());
+        }
         Standing::Stalled(..) | Standing::Forming("StampKeysMissing", _) => WHILE_STALLED,
         Standing::Exists if is_ready => WHILE_SERVING,
-        Standing::Forming(..) | Standing::Exists => WHILE_CHANGING,
+        Standing::Exists => WHILE_RECOVERING,
+        Standing::Forming(..) => WHILE_FORMING,
     }))
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use confman_api::client::ClientError;
 use k8s_openapi::NamespaceResourceScope;
+use kube::runtime::controller::Error as ControllerError;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::watcher;
 use kube::{Api, Client, Config, Resource, ResourceExt as _};
 
 use crate::args::RunArgs;
@@ -108,6 +110,9 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
+        if let Some(said) = said_by_kubernetes(inner) {
+            return format!("{text}: {said}");
+        }
         let more = inner.to_string();
         if !text.ends_with(&more) {
             text = format!("{text}: {more}");
@@ -115,6 +120,15 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// What the API server said; the error's own text says it twice, and how it is represented.
+fn said_by_kubernetes<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
+    let boxed = error.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
+    let kube::Error::Api(answer) = error.downcast_ref().or(boxed)? else {
+        return None;
+    };
+    Some(answer.message.as_str()).filter(|message| !message.is_empty())
 }
 
 /// A client for calls: each has a timeout, and what fails is tried again by the controllers, visibly.
@@ -145,6 +159,21 @@ impl Context {
             refusals: Refusals::default(),
             applied: Applied::default(),
             metrics: Metrics::default(),
+        }
+    }
+
+    /// The object is gone, or nothing more can happen to it: nothing about it is kept.
+    pub fn forget(&self, uid: &str) {
+        self.backoffs.succeeded(uid);
+        self.refusals.forget(uid);
+        self.applied.forget(uid);
+        self.couriers.forget(uid);
+    }
+
+    /// Forgets the object that a controller found gone when it wanted to look at it again.
+    pub fn forget_gone<E: std::error::Error + 'static>(&self, error: &ControllerError<E, watcher::Error>) {
+        if let ControllerError::ObjectNotFound(gone) = error {
+            self.forget(gone.extra.uid.as_deref().unwrap_or_default());
         }
     }
 

@@ -126,9 +126,9 @@ impl Couriers {
         Ok(courier)
     }
 
-    /// Reads the credential again next time: the nodes cannot be reached with this one.
-    pub fn forget(&self, cluster: &ConfmanCluster) {
-        self.known().remove(&cluster.uid().unwrap_or_default());
+    /// Reads the credential of the cluster with this UID again next time.
+    pub fn forget(&self, uid: &str) {
+        self.known().remove(uid);
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, CourierClient>> {

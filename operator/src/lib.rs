@@ -10,6 +10,7 @@ pub mod config_namespace;
 pub mod confman_cluster;
 pub mod context;
 pub mod courier;
+pub mod hex;
 pub mod lease;
 pub mod logs;
 pub mod metrics;

@@ -10,7 +10,7 @@ mod status;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use confman_crds::ConfigNamespace;
+use confman_crds::{ConfigNamespace, ConfmanCluster};
 use futures::StreamExt as _;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
@@ -27,11 +27,15 @@ use self::plan::Plan;
 
 const CONCURRENCY: u16 = 16;
 /// What needs somebody's hand, or waits for people, is looked at again after this.
-const AGAIN: Duration = Duration::from_mins(5);
+pub(crate) const AGAIN: Duration = Duration::from_mins(5);
+
+/// Objects in one page of a list: each may hold its value twice, and the client holds a page twice.
+const PAGE: u32 = 50;
 
 /// The watch of requests. There is no predicate: a review moves no generation.
 pub fn controller(watches: &Client, context: &Context) -> Controller<SeenRequest> {
-    Controller::new(context.watched::<SeenRequest>(watches), watcher::Config::default())
+    let config = watcher::Config::default().page_size(PAGE);
+    Controller::new(context.watched::<SeenRequest>(watches), config)
 }
 
 /// Reconciles requests until `stop`.
@@ -54,7 +58,25 @@ pub async fn control(
             .map(|seen| ObjectRef::from_obj(seen.as_ref()))
             .collect::<Vec<_>>()
     };
+    // So does a cluster that serves again, whatever waited for that.
+    let (known, backoffs) = (controller.store(), context.backoffs.clone());
+    let of_cluster = move |cluster: ConfmanCluster| {
+        let (namespace, serves) = (cluster.namespace(), is_available(&cluster));
+        let waits = |seen: &SeenRequest| {
+            serves && seen.namespace() == namespace && backoffs.has_failed(&seen.uid().unwrap_or_default())
+        };
+        let waiting = known.state_filter(waits);
+        waiting
+            .iter()
+            .map(|seen| ObjectRef::from_obj(seen.as_ref()))
+            .collect::<Vec<_>>()
+    };
     controller
+        .watches(
+            context.watched::<ConfmanCluster>(watches),
+            watcher::Config::default(),
+            of_cluster,
+        )
         .watches(
             context.watched::<ConfigNamespace>(watches),
             watcher::Config::default(),
@@ -62,13 +84,21 @@ pub async fn control(
         )
         .with_config(Config::default().concurrency(CONCURRENCY))
         .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile, failed, context)
-        .for_each(|result| async move {
+        .run(reconcile, failed, Arc::clone(&context))
+        .for_each(async |result| {
             if let Err(error) = result {
+                context.forget_gone(&error);
                 tracing::debug!(error = with_causes(&error), "the controller of requests");
             }
         })
         .await;
+}
+
+fn is_available(cluster: &ConfmanCluster) -> bool {
+    let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
+    conditions
+        .into_iter()
+        .any(|condition| condition.type_ == "Available" && condition.status == "True")
 }
 
 async fn reconcile(seen: Arc<SeenRequest>, context: Arc<Context>) -> Result<Action, Error> {
@@ -97,9 +127,12 @@ enum Next {
 async fn reconcile_one(seen: &SeenRequest, context: &Context) -> Result<Next, Error> {
     let now = crate::conditions::now();
     let (observed, courier) = match observe::observe(seen, context).await? {
-        Looked::Gone => return Ok(Next::Later(Action::await_change())),
+        Looked::Gone => {
+            context.forget(&seen.uid().unwrap_or_default());
+            return Ok(Next::Later(Action::await_change()));
+        }
         Looked::Unreadable(why) => {
-            status::write(seen, None, &status::unreadable(seen, &why, &now), context).await?;
+            status::write(seen, None, &status::unreadable(seen, &why), context).await?;
             return Ok(Next::Later(Action::requeue(AGAIN)));
         }
         Looked::Seen(observed, courier) => (observed, courier),
@@ -114,7 +147,7 @@ async fn reconcile_one(seen: &SeenRequest, context: &Context) -> Result<Next, Er
         }
     }
     if done.request.as_ref().is_some_and(|request| request.state.is_final()) {
-        context.refusals.forget(&seen.uid().unwrap_or_default());
+        context.forget(&seen.uid().unwrap_or_default());
         return Ok(Next::Later(Action::await_change()));
     }
     Ok(match plan {

@@ -14,8 +14,8 @@ pub const CLUSTER_UNAVAILABLE: &str = "ClusterUnavailable";
 /// Whether a cluster can be talked to.
 #[derive(Clone, Debug)]
 pub enum Reach {
-    /// There is a courier.
-    Ready(Box<CourierClient>),
+    /// There is a courier, for the cluster with this identity.
+    Ready(Box<CourierClient>, String),
     /// Something has to happen first: reason and message.
     NotYet(&'static str, String),
 }
@@ -31,16 +31,12 @@ pub async fn cluster(context: &Context, namespace: &str, name: &str, field: &str
         let message = format!("{field}: there is no ConfmanCluster {name} in Kubernetes namespace {namespace}");
         return Ok(Reach::NotYet("ClusterMissing", message));
     };
-    let is_bootstrapped = cluster
-        .status
-        .as_ref()
-        .is_some_and(|status| status.cluster_id.is_some());
-    if !is_bootstrapped {
+    let Some(id) = cluster.status.as_ref().and_then(|status| status.cluster_id.clone()) else {
         let message = format!("ConfmanCluster {name} is not bootstrapped yet");
         return Ok(Reach::NotYet("ClusterNotReady", message));
-    }
+    };
     Ok(match context.couriers.get(&cluster).await {
-        Ok(courier) => Reach::Ready(Box::new(courier)),
+        Ok(courier) => Reach::Ready(Box::new(courier), id),
         Err(error) => Reach::NotYet(CLUSTER_UNAVAILABLE, with_causes(&error)),
     })
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::RunArgs;
 use crate::context::{Context, calling_client};
 use crate::lease::LeaseLock;
+use crate::sweep::Known;
 use crate::{config_namespace, confman_cluster, observe_port, publish_request, sweep};
 
 /// Cancelled by SIGTERM or SIGINT.
@@ -79,10 +80,15 @@ async fn lead(watches: Client, context: Context, lease: &LeaseLock, stop: &Cance
 
 async fn controllers(watches: Client, context: Arc<Context>, stop: CancellationToken) {
     let clusters = confman_cluster::control(&watches, Arc::clone(&context), stop.clone());
-    let namespaces = config_namespace::control(&watches, Arc::clone(&context), stop.clone());
-    let controller = publish_request::controller(&watches, &context);
-    let sweep = sweep::run(controller.store(), Arc::clone(&context), stop.clone());
-    let requests = publish_request::control(controller, &watches, context, stop);
+    let namespaces = config_namespace::controller(&watches, &context);
+    let requests = publish_request::controller(&watches, &context);
+    let known = Known {
+        namespaces: namespaces.store(),
+        requests: requests.store(),
+    };
+    let sweep = sweep::run(known, Arc::clone(&context), stop.clone());
+    let namespaces = config_namespace::control(namespaces, &watches, Arc::clone(&context), stop.clone());
+    let requests = publish_request::control(requests, &watches, context, stop);
     tokio::join!(boxed(clusters), boxed(namespaces), boxed(requests), boxed(sweep));
 }
 

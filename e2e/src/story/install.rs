@@ -126,9 +126,7 @@ fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<String> {
 pub(super) fn await_cluster(stage: &mut Stage<'_>) -> anyhow::Result<String> {
     let cluster = (NAMESPACE, "confmancluster", CLUSTER);
     let ready = |object: &Value| Ok(is_true(object, "Ready").map(|()| object.clone()));
-    let found = stage
-        .kubectl()
-        .wait_for(stage.console, cluster, PATIENCE, ready)?;
+    let found = stage.kubectl().wait_for(stage.console, cluster, PATIENCE, ready)?;
     if matches!(is_true(&found, "UpdatePending"), Look::Found(())) {
         replace_nodes(stage, text_at(&found, "/status/leader"))?;
     }

@@ -4,15 +4,12 @@ use confman_api::digest::{Digest, governance_digest};
 use confman_api::ids::ClusterId;
 use confman_api::internal::Governance;
 use confman_api::stamp::{GovernanceStatement, Signed, stamp_digest};
-use confman_crds::{ConfigNamespace, GOVERNANCE_STAMP};
+use confman_crds::{ConfigNamespace, GOVERNANCE_STAMP, STAMP_AGAIN};
 use serde_json::json;
 
 use super::Admission;
 use super::review::{Add, Answer, Denied, Request, parse};
 use crate::translate;
-
-/// Written as the annotation it asks for a fresh stamp, in the name of whoever writes it.
-const AGAIN: &str = "again";
 
 /// Somebody writes a namespace: stamps the governance fields if they are new, and keeps the stamp if they are not.
 pub(super) async fn on_write(admission: &Admission, request: &Request<'_>) -> Answer {
@@ -32,7 +29,7 @@ pub(super) async fn on_write(admission: &Admission, request: &Request<'_>) -> An
         .await?;
     let kept = old
         .as_ref()
-        .filter(|_| annotation(&new) != Some(AGAIN))
+        .filter(|_| annotation(&new) != Some(STAMP_AGAIN))
         .and_then(|old| stamp_to_keep(old, &governance, &cluster_id));
     if let Some(stamp) = kept {
         return Ok(restore(&new, stamp));

@@ -20,8 +20,8 @@ pub(super) struct Observed {
 /// What the cluster knows.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
-    /// Every namespace.
-    Namespaces(Vec<Declared>),
+    /// Every namespace, of the cluster with this identity.
+    Namespaces(Vec<Declared>, String),
     /// It cannot be asked: reason and message.
     NotYet(&'static str, String),
 }
@@ -35,9 +35,9 @@ pub(super) async fn observe(
     let cluster = &object.spec.cluster_ref.name;
     let (known, courier) = match reach::cluster(context, &namespace, cluster, "spec.clusterRef.name").await? {
         Reach::NotYet(reason, message) => (Known::NotYet(reason, message), None),
-        Reach::Ready(courier) => {
+        Reach::Ready(courier, id) => {
             let known = match courier.namespaces().await {
-                Ok(namespaces) => Known::Namespaces(namespaces),
+                Ok(namespaces) => Known::Namespaces(namespaces, id),
                 Err(error) if error.is_transient() => Known::NotYet(CLUSTER_UNAVAILABLE, with_causes(&error)),
                 Err(error) => return Err(Error::node("list the namespaces of the cluster")(error)),
             };

@@ -35,7 +35,7 @@ pub(super) fn plan(observed: &Observed) -> Plan {
     };
     let namespaces = match &observed.known {
         Known::NotYet(reason, message) => return Plan::Wait(reason, message.clone()),
-        Known::Namespaces(namespaces) => namespaces,
+        Known::Namespaces(namespaces, _) => namespaces,
     };
     let stamp = stamp_digest(&command.governance);
     let is_as_wanted = |known: &&Declared| {
@@ -87,10 +87,8 @@ fn governance_stamp(observed: &Observed) -> Result<Signed<GovernanceStatement>, 
     let Some(text) = observed.object.annotations().get(GOVERNANCE_STAMP) else {
         let message = format!(
             "annotation {GOVERNANCE_STAMP} is missing: admission did not see who wrote this object. Check that the admission \
-             service runs, then write the object again: kubectl -n {} annotate confignamespace {} confman.io/stamp-again=1 \
-             --overwrite",
-            observed.object.namespace().unwrap_or_default(),
-            observed.object.name_any()
+             service runs. {}",
+            super::how_to_stamp_again(&observed.object)
         );
         return Err(Plan::Stall("NotStamped", message));
     };

@@ -1,12 +1,14 @@
 //! Says in the object's status what came of it.
 
+use confman_api::digest::Digest;
+use confman_api::internal::ConfigNamespace as Declared;
 use confman_api::stamp::stamp_digest;
 use confman_crds::{ConfigNamespace, ConfigNamespaceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, Resource as _, ResourceExt as _};
 
 use super::execute::Done;
-use super::observe::Observed;
+use super::observe::{Known, Observed};
 use super::plan::Plan;
 use crate::conditions;
 use crate::context::{Context, Error};
@@ -23,6 +25,12 @@ pub(super) fn status(observed: &Observed, plan: &Plan, done: &Done, now: &Time) 
         observed_generation: observed.object.meta().generation,
         ..old.clone()
     };
+    if let Known::Namespaces(namespaces, id) = &observed.known {
+        next.cluster_id = Some(id.clone());
+        // Also where the next stamp is refused: admission builds another one on what is in force, which a status that
+        // was never written does not know.
+        next.governance_stamp = in_force(observed, namespaces).map(|digest| digest.to_string());
+    }
     let wanted = match (plan, done) {
         (Plan::Nothing, _) | (Plan::Declare(..), Done::Nothing) => return None,
         // A cluster that does not answer has not forgotten the namespace.
@@ -31,7 +39,6 @@ pub(super) fn status(observed: &Observed, plan: &Plan, done: &Done, now: &Time) 
         (Plan::Stall(reason, message), _) => conditions::stalled(reason, message),
         (Plan::UpToDate(known), _) => {
             next.revision = i64::try_from(known.revision).ok();
-            next.governance_stamp = known.governance_stamp.map(|digest| digest.to_string());
             declared(known.revision)
         }
         (Plan::Declare(_, command), Done::Declared(revision)) => {
@@ -39,10 +46,35 @@ pub(super) fn status(observed: &Observed, plan: &Plan, done: &Done, now: &Time) 
             next.governance_stamp = Some(stamp_digest(&command.governance).to_string());
             declared(*revision)
         }
-        (Plan::Declare(..), Done::Refused(reason, message)) => conditions::stalled(reason, message),
+        (Plan::Declare(..), Done::Refused(reason, message)) => {
+            conditions::stalled(reason, advised(&observed.object, reason, message))
+        }
     };
     next.conditions = conditions::merge(&old.conditions, &wanted, next.observed_generation, now);
     Some(next)
+}
+
+/// The stamp that the cluster goes by for the object's path, where the path is not another object's.
+fn in_force(observed: &Observed, namespaces: &[Declared]) -> Option<Digest> {
+    let object = &observed.object;
+    let known = namespaces
+        .iter()
+        .find(|known| known.path.as_str() == object.spec.path)?;
+    let is_anothers = known
+        .claim
+        .as_ref()
+        .is_some_and(|claim| claim.uid != object.uid().unwrap_or_default());
+    known.governance_stamp.filter(|_| !is_anothers)
+}
+
+/// The message, with what to do where only a fresh stamp helps.
+fn advised(object: &ConfigNamespace, reason: &str, message: &str) -> String {
+    match reason {
+        "InvalidStamp" | "StaleGovernanceStamp" | "UnknownStampKey" | "StampKeyExpired" => {
+            format!("{message}. {}", super::how_to_stamp_again(object))
+        }
+        _ => message.to_owned(),
+    }
 }
 
 /// Writes it, if it is not there already.

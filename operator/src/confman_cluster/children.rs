@@ -2,10 +2,12 @@
 
 use confman_crds::ConfmanCluster;
 use kube::api::DynamicObject;
-use kube::{Resource as _, ResourceExt as _};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::names::Names;
+use crate::context::Error;
 
 /// User and group of the nodes; anything but root.
 const USER: i64 = 65_532;
@@ -26,17 +28,28 @@ pub(super) fn children(cluster: &ConfmanCluster) -> Vec<DynamicObject> {
     ];
     objects
         .into_iter()
-        .filter_map(|object| owned(cluster, &names, object))
+        .map(|object| owned(cluster, &names, object))
         .collect()
 }
 
+/// Where an object of a cluster is read and written.
+pub(super) fn api(object: &DynamicObject, client: &Client) -> Result<Api<DynamicObject>, Error> {
+    let types = object.types.clone().unwrap_or_default();
+    let kind = GroupVersionKind::try_from(&types).map_err(|_| Error::Incomplete("kind"))?;
+    let namespace = object.namespace().unwrap_or_default();
+    Ok(Api::namespaced_with(
+        client.clone(),
+        &namespace,
+        &ApiResource::from_gvk(&kind),
+    ))
+}
+
 /// Adds what all have: Kubernetes namespace, labels, owner.
-fn owned(cluster: &ConfmanCluster, names: &Names, mut object: Value) -> Option<DynamicObject> {
+fn owned(cluster: &ConfmanCluster, names: &Names, mut object: Value) -> DynamicObject {
     object["metadata"]["namespace"] = json!(names.namespace);
     object["metadata"]["labels"] = labels(names);
     object["metadata"]["ownerReferences"] = json!([cluster.controller_owner_ref(&())]);
-    // Written above, in the shape of an object.
-    serde_json::from_value(object).ok()
+    serde_json::from_value(object).expect("children are written in the shape of an object")
 }
 
 /// Labels that find the pods of a cluster; never changed.

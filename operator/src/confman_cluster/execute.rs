@@ -5,15 +5,16 @@ use confman_api::internal::Initialise;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Resource as _, ResourceExt as _};
 
 use super::certificates::{Authority, Leaf};
+use super::children;
 use super::names::Names;
 use super::observe::{CLUSTER_ID, Observed, TOKEN};
 use super::plan::{Plan, Step};
 use crate::context::{Context, Error, FIELD_MANAGER, with_causes};
 use crate::courier::{CA, CERTIFICATE, KEY, address_of};
+use crate::hex;
 
 /// Entry of the CA's Secret: its key.
 const AUTHORITY_KEY: &str = "ca.key";
@@ -40,7 +41,7 @@ pub(super) async fn execute(plan: &Plan, observed: &Observed, context: &Context)
             Step::MakeNodesCertificate => secrets.make_nodes_certificate(observed).await?,
             Step::MakeCourierCertificate => {
                 secrets.make_courier_certificate().await?;
-                context.couriers.forget(&observed.cluster);
+                context.couriers.forget(&observed.id());
             }
             Step::MakeToken => secrets.make_token(observed).await?,
             Step::Apply(objects) => apply(objects, observed, context).await?,
@@ -52,21 +53,13 @@ pub(super) async fn execute(plan: &Plan, observed: &Observed, context: &Context)
 }
 
 async fn apply(objects: &[DynamicObject], observed: &Observed, context: &Context) -> Result<(), Error> {
-    let uid = observed.id();
-    if !context.applied.is_due(&uid, objects) {
-        return Ok(());
-    }
     for object in objects {
-        let types = object.types.clone().unwrap_or_default();
-        let kind = GroupVersionKind::try_from(&types).map_err(|_| Error::Incomplete("kind"))?;
-        let resource = ApiResource::from_gvk(&kind);
-        let namespace = object.namespace().unwrap_or_default();
-        let api = Api::<DynamicObject>::namespaced_with(context.client.clone(), &namespace, &resource);
+        let api = children::api(object, &context.client)?;
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let applied = api.patch(&object.name_any(), &params, &Patch::Apply(object)).await;
         applied.map_err(Error::kubernetes("apply an object of the cluster"))?;
     }
-    context.applied.done(&uid, objects);
+    context.applied.done(&observed.id(), objects);
     Ok(())
 }
 
@@ -165,9 +158,7 @@ impl Secrets {
     async fn make_token(&self, observed: &Observed) -> Result<(), Error> {
         let mut bytes = [0; TOKEN_BYTES];
         getrandom::fill(&mut bytes).map_err(|_| Error::Randomness)?;
-        let token = bytes
-            .iter()
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        let token = hex::encode(&bytes);
         let mut secret = self.secret(self.names.bootstrap_secret(), &[(TOKEN, token)]);
         secret.metadata.owner_references = Some(observed.cluster.controller_owner_ref(&()).into_iter().collect());
         self.create(secret).await
@@ -195,7 +186,7 @@ impl Secrets {
     }
 
     fn secret(&self, name: String, data: &[(&str, String)]) -> Secret {
-        let labels = serde_json::from_value(super::children::labels(&self.names));
+        let labels = serde_json::from_value(children::labels(&self.names));
         let data = data
             .iter()
             .map(|(name, text)| ((*name).to_owned(), ByteString(text.clone().into_bytes())));
@@ -203,7 +194,7 @@ impl Secrets {
             metadata: ObjectMeta {
                 name: Some(name),
                 namespace: Some(self.names.namespace.clone()),
-                labels: labels.ok(),
+                labels: Some(labels.expect("labels are names and texts")),
                 annotations: Some([(CLUSTER_ID.to_owned(), self.id.clone())].into()),
                 ..ObjectMeta::default()
             },

@@ -6,9 +6,8 @@ use confman_api::namespace::Workflow;
 use kube::api::DynamicObject;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::children::children;
 use super::names::Names;
-use super::observe::{ApiKeys, Kept, Observed};
+use super::observe::{ApiKeys, CLUSTER_ID, Kept, Observed};
 use crate::translate;
 
 /// One thing to do.
@@ -68,8 +67,14 @@ pub(super) fn plan(observed: &Observed) -> Plan {
     if let Some(other) = anothers_secrets(observed) {
         return nothing(Standing::Stalled("SecretsOfAnotherCluster", other));
     }
+    if !observed.taken.is_empty() {
+        return nothing(Standing::Stalled("NameTaken", name_taken(observed)));
+    }
+    if let Some(stalled) = without_authority(observed) {
+        return nothing(stalled);
+    }
     let mut steps = make_secrets(observed);
-    steps.push(Step::Apply(children(&observed.cluster)));
+    steps.extend(observed.due.clone().map(Step::Apply));
     let standing = if observed.is_bootstrapped() {
         let is_recorded = observed
             .cluster
@@ -95,7 +100,7 @@ fn anothers_secrets(observed: &Observed) -> Option<String> {
     ];
     let (other, _) = all.iter().find_map(|(kept, name)| match kept {
         Kept::Anothers(id) => Some((id, name)),
-        Kept::Missing | Kept::Ours => None,
+        Kept::Missing | Kept::Ours | Kept::Outdated | Kept::Foreign => None,
     })?;
     let (cluster, namespace) = (&names.cluster, &names.namespace);
     Some(format!(
@@ -103,6 +108,46 @@ fn anothers_secrets(observed: &Observed) -> Option<String> {
          {namespace} delete secret {cluster}-ca {cluster}-courier --ignore-not-found && kubectl -n {namespace} delete pvc \
          -l app.kubernetes.io/instance={cluster}"
     ))
+}
+
+fn name_taken(observed: &Observed) -> String {
+    let Names { namespace, cluster } = Names::of(&observed.cluster);
+    let taken = observed.taken.join(", ");
+    format!(
+        "somebody else has made, in Kubernetes namespace {namespace}, what this cluster would call its own: {taken}. Nothing is \
+         changed while it is there. Remove it, or make the ConfmanCluster under another name than {cluster}; a Secret of this \
+         cluster that was restored needs its annotation {CLUSTER_ID}: {} back",
+        observed.id()
+    )
+}
+
+/// A cluster that exists trusts one CA: with another one, what is made anew could not talk to what runs.
+fn without_authority(observed: &Observed) -> Option<Standing> {
+    if !observed.is_bootstrapped() {
+        return None;
+    }
+    let Names { namespace, cluster } = Names::of(&observed.cluster);
+    let restore = format!(
+        "the nodes go on with the certificates that they have. Restore Secret {cluster}-ca in Kubernetes namespace \
+         {namespace} from a backup: entries ca.crt (the one in Secret {cluster}-nodes) and ca.key, annotation {CLUSTER_ID}: {}",
+        observed.id()
+    );
+    let are_nodes_of_another = match observed.nodes_certificate {
+        Kept::Outdated => true,
+        Kept::Ours => false,
+        Kept::Missing | Kept::Anothers(_) | Kept::Foreign => observed.courier_certificate == Kept::Outdated,
+    };
+    match observed.authority {
+        Kept::Missing => {
+            let message = format!("the CA of the cluster is gone; {restore}");
+            Some(Standing::Stalled("AuthorityMissing", message))
+        }
+        Kept::Ours if are_nodes_of_another => {
+            let message = format!("the CA is not the one that the nodes' certificate is of; {restore}");
+            Some(Standing::Stalled("AuthorityMismatch", message))
+        }
+        Kept::Ours | Kept::Outdated | Kept::Anothers(_) | Kept::Foreign => None,
+    }
 }
 
 fn make_secrets(observed: &Observed) -> Vec<Step> {

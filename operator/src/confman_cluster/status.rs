@@ -1,6 +1,7 @@
 //! Says in the object's status what was found and done.
 
-use confman_api::internal::NodeStatus;
+use confman_api::ids::Timestamp;
+use confman_api::internal::{MemberRole, NodeStatus};
 use confman_crds::{ConfmanCluster, ConfmanClusterStatus, Member};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, Resource as _};
@@ -13,13 +14,40 @@ use crate::conditions::{self, Wanted};
 use crate::context::{Context, Error};
 use crate::report;
 
+/// Type of the condition about stamp keys.
+const STAMP_KEY_EXPIRES: &str = "StampKeyExpires";
+/// So long before the end somebody must know.
+const STAMP_KEY_WARNING_MS: i64 = 14 * 24 * 3_600_000;
+/// Conditions that say how the last look ended; the others stay where a look fails.
+const STANDING: [&str; 3] = ["Ready", "Reconciling", "Stalled"];
+
+/// The status of a cluster that could not be looked after: what was known, and why.
+pub(super) fn blocked(cluster: &ConfmanCluster, (reason, message): (&str, &str), now: &Time) -> ConfmanClusterStatus {
+    let old = cluster.status.clone().unwrap_or_default();
+    let generation = cluster.meta().generation;
+    let wanted = conditions::stalled(reason, message);
+    let mut conditions = conditions::merge(&old.conditions, &wanted, generation, now);
+    let others = old.conditions.iter();
+    conditions.extend(
+        others
+            .filter(|other| !STANDING.contains(&other.type_.as_str()))
+            .cloned(),
+    );
+    ConfmanClusterStatus {
+        observed_generation: generation,
+        conditions,
+        ..old
+    }
+}
+
 /// The status that follows.
 pub(super) fn status(observed: &Observed, plan: &Plan, done: &Done, now: &Time) -> ConfmanClusterStatus {
     let old = observed.cluster.status.clone().unwrap_or_default();
     let names = Names::of(&observed.cluster);
     let exists = observed.is_bootstrapped() || done.initialised;
     let leader = leader(&observed.answers);
-    let wanted = conditions_of(observed, plan, done);
+    let mut wanted = conditions_of(observed, plan, done);
+    wanted.extend(stamp_key_expires(observed.stamp_keys_end, &old, now));
     let generation = observed.cluster.meta().generation;
     ConfmanClusterStatus {
         observed_generation: generation,
@@ -38,11 +66,14 @@ pub(super) fn status(observed: &Observed, plan: &Plan, done: &Done, now: &Time) 
 }
 
 /// Writes it, if it is not there already.
-pub(super) async fn write(observed: &Observed, status: &ConfmanClusterStatus, context: &Context) -> Result<(), Error> {
-    let names = Names::of(&observed.cluster);
+pub(super) async fn write(
+    cluster: &ConfmanCluster,
+    status: &ConfmanClusterStatus,
+    context: &Context,
+) -> Result<(), Error> {
+    let names = Names::of(cluster);
     let api = Api::<ConfmanCluster>::namespaced(context.client.clone(), &names.namespace);
-    let old = observed.cluster.status.as_ref();
-    report::status(&api, &observed.cluster, old, status).await
+    report::status(&api, cluster, cluster.status.as_ref(), status).await
 }
 
 fn conditions_of(observed: &Observed, plan: &Plan, done: &Done) -> Vec<Wanted> {
@@ -87,6 +118,34 @@ fn available(observed: &Observed) -> Wanted {
     Wanted::new("Available", "False", "NoQuorum", message)
 }
 
+/// Said for two weeks before the last key ends, and after. A cluster that cannot be asked has the keys that it had.
+fn stamp_key_expires(end: Option<Timestamp>, old: &ConfmanClusterStatus, now: &Time) -> Option<Wanted> {
+    let Some(end) = end else {
+        let found = old
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == STAMP_KEY_EXPIRES)?;
+        return Some(Wanted::new(STAMP_KEY_EXPIRES, "True", &found.reason, &found.message));
+    };
+    let left_ms = end.as_millis() - now.0.as_millisecond();
+    let what = "no declaration, request or review made through Kubernetes counts in this cluster";
+    let cure = "register a new stamp key that a current one has signed";
+    let (reason, message) = if left_ms <= 0 {
+        (
+            "Expired",
+            format!("the last stamp key ended at {end}: {what}. Published values can still be read"),
+        )
+    } else if left_ms <= STAMP_KEY_WARNING_MS {
+        (
+            "ExpiresSoon",
+            format!("the last stamp key ends at {end}; from then on {what}. Before: {cure}"),
+        )
+    } else {
+        return None;
+    };
+    Some(Wanted::new(STAMP_KEY_EXPIRES, "True", reason, message))
+}
+
 /// Pods are replaced by nobody but people yet.
 fn update_pending(observed: &Observed) -> Option<Wanted> {
     let status = observed.stateful_set.as_ref()?.status.as_ref()?;
@@ -125,6 +184,17 @@ fn pod_of(observed: &Observed, id: &str) -> Option<String> {
         .map(|member| member.name)
 }
 
+/// As the status names it.
+fn role(role: MemberRole) -> &'static str {
+    match role {
+        MemberRole::Leader => "Leader",
+        MemberRole::Follower => "Follower",
+        MemberRole::Candidate => "Candidate",
+        MemberRole::Learner => "Learner",
+        MemberRole::Unknown => "Unknown",
+    }
+}
+
 /// The members as the best informed node knows them, with what each says of itself.
 fn members(observed: &Observed) -> Vec<Member> {
     let answers = observed.answers.iter().flatten();
@@ -144,9 +214,33 @@ fn members(observed: &Observed) -> Vec<Member> {
         Some(Member {
             name: node.pod.clone(),
             id: known.node_id.clone(),
-            role: format!("{:?}", known.role),
+            role: role(known.role).to_owned(),
             version: own.map(|status| status.version.clone()),
         })
     };
     (0..observed.nodes.len()).filter_map(member).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_last_stamp_key_is_told_two_weeks_before_and_after() {
+        let day = 24 * 3_600_000;
+        let now = Time(jiff::Timestamp::from_millisecond(100 * day).expect("in range"));
+        let mut old = ConfmanClusterStatus::default();
+        let told = |end: Option<i64>, old: &ConfmanClusterStatus| {
+            let wanted = stamp_key_expires(end.map(Timestamp::from_millis), old, &now);
+            wanted.map_or_else(|| "nothing".to_owned(), |wanted| wanted.reason)
+        };
+        assert_eq!(told(Some(115 * day), &old), "nothing");
+        assert_eq!(told(Some(114 * day), &old), "ExpiresSoon");
+        assert_eq!(told(Some(100 * day), &old), "Expired");
+        assert_eq!(told(None, &old), "nothing");
+        let wanted = stamp_key_expires(Some(Timestamp::from_millis(99 * day)), &old, &now);
+        old.conditions = conditions::merge(&[], wanted.as_slice(), None, &now);
+        assert_eq!(told(None, &old), "Expired", "as long as the cluster cannot be asked");
+        assert_eq!(told(Some(180 * day), &old), "nothing");
+    }
 }

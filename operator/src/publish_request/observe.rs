@@ -62,7 +62,7 @@ pub(super) async fn observe(seen: &SeenRequest, context: &Context) -> Result<Loo
     let (reach, revision) = reach_namespace(&object, &namespace, context).await?;
     let (view, courier) = match reach {
         Reach::NotYet(reason, message) => (View::NotYet(reason, message), None),
-        Reach::Ready(courier) => {
+        Reach::Ready(courier, _) => {
             let view = match courier.publish_request(&id).await {
                 Ok(Some(known)) => View::Known(Box::new(known)),
                 Ok(None) => View::Unknown,

@@ -1,7 +1,9 @@
-//! Reviews that a cluster has refused, and at which revision of the namespace: they are tried again when that moves.
+//! Reviews that a cluster has refused, and at which revision of the namespace: they are tried again when that moves, and
+//! after a while, since a right may be granted further up.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use confman_crds::{RefusedReview, Review};
 
@@ -16,6 +18,7 @@ struct Refusal {
     signature: String,
     decision: String,
     revision: Option<i64>,
+    at: Instant,
     refused: RefusedReview,
 }
 
@@ -24,7 +27,9 @@ impl Refusals {
     pub fn of(&self, uid: &str, revision: Option<i64>) -> Known {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let all = known.get(uid).cloned().unwrap_or_default();
-        Known(all.into_iter().filter(|refusal| refusal.revision == revision).collect())
+        // It must have ended when the request is next looked at.
+        let holds = |refusal: &Refusal| refusal.revision == revision && refusal.at.elapsed() < super::AGAIN / 2;
+        Known(all.into_iter().filter(holds).collect())
     }
 
     /// A review was refused.
@@ -36,6 +41,7 @@ impl Refusals {
             signature: signature(review),
             decision: review.decision.clone(),
             revision,
+            at: Instant::now(),
             refused: refused.clone(),
         });
     }
@@ -53,7 +59,11 @@ pub struct Known(Vec<Refusal>);
 impl Known {
     /// How exactly this review was refused, if it was.
     pub fn refusal(&self, review: &Review) -> Option<&RefusedReview> {
-        let same = |refusal: &&Refusal| refusal.signature == signature(review) && refusal.decision == review.decision;
+        let same = |refusal: &&Refusal| {
+            refusal.refused.reviewer == review.reviewer
+                && refusal.signature == signature(review)
+                && refusal.decision == review.decision
+        };
         self.0.iter().find(same).map(|refusal| &refusal.refused)
     }
 }

@@ -133,13 +133,15 @@ pub(super) async fn write(
     report::status(&api, seen, old, status).await
 }
 
-/// The status of an object that nobody can read.
-pub(super) fn unreadable(seen: &SeenRequest, why: &str, now: &Time) -> PublishRequestStatus {
+/// The status of an object that nobody can read. Always the same one: what is there already cannot be read either, and a
+/// status that changes each time would wake the controller each time.
+pub(super) fn unreadable(seen: &SeenRequest, why: &str) -> PublishRequestStatus {
     let message = format!("the object cannot be read: {why}. Delete it; admission refuses such objects where it runs");
     let generation = seen.meta().generation;
+    let since = seen.meta().creation_timestamp.clone().unwrap_or_else(conditions::now);
     PublishRequestStatus {
         observed_generation: generation,
-        conditions: conditions::merge(&[], &conditions::stalled("Unreadable", message), generation, now),
+        conditions: conditions::merge(&[], &conditions::stalled("Unreadable", message), generation, &since),
         ..PublishRequestStatus::default()
     }
 }

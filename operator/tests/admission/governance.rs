@@ -139,13 +139,19 @@ async fn who_can_log_in_to_a_cluster_is_governed() {
     world.may_write_namespaces("dan").await;
     let dan = world.api::<ConfmanCluster>("dan").await;
     let params = PatchParams::default();
-    for change in [
-        json!({"auth": {"apiKeysSecretRef": {"name": "dans-keys"}}}),
-        json!({"defaults": {"workflow": {"requireApproval": false}}}),
+    for (change, reason) in [
+        (
+            json!({"auth": {"apiKeysSecretRef": {"name": "dans-keys"}}}),
+            "dan may not change auth",
+        ),
+        (
+            json!({"defaults": {"workflow": {"requireApproval": false}}}),
+            "defaults hold from bootstrap on",
+        ),
     ] {
         let patch = Patch::Merge(json!({"spec": change}));
         let message = refusal(dan.patch("demo", &params, &patch).await);
-        assert!(message.contains("dan may not change auth"), "{message}");
+        assert!(message.contains(reason), "{message}");
     }
     let admins = Patch::Merge(json!({"spec": {"rootAdmins": ["user:dan"]}}));
     for user in ["dan", "admin"] {

@@ -1,10 +1,13 @@
 //! What cannot be is said in a condition that names field and limit; the others go on.
 
 use confman_crds::{ConfigNamespace, PublishRequest};
-use kube::api::PostParams;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::world::{World, request_spec};
+use crate::world::{CLUSTER, World, request_spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_without_its_secrets_says_which() {
@@ -35,6 +38,56 @@ async fn a_cluster_without_its_secrets_says_which() {
         missing.is_some_and(|found| found.message.starts_with(named)),
         "{conditions:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_is_not_let_in_says_how_and_goes_on_when_it_is() {
+    let mut world = World::closed(1).await;
+    world.write_keys().await;
+    let operator = world.start_operator("one").await;
+    world.keep_operator(operator);
+    world.create_cluster(json!({})).await;
+    let stalled = world.wait_cluster("Stalled", "True").await;
+    let conditions = stalled.status.unwrap_or_default().conditions;
+    let command = format!(
+        "kubectl -n {0} create rolebinding confman-operator --clusterrole=confman-cluster-host --serviceaccount={0}:confman-operator",
+        world.namespace
+    );
+    let told = |found: &Condition| found.reason == "Forbidden" && found.message.contains(&command);
+    assert!(conditions.iter().any(told), "{conditions:?}");
+    crate::rights::let_in(&world.client, &world.namespace).await;
+    world.start_nodes().await;
+    world.wait_cluster("Ready", "True").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_made_under_a_name_of_the_cluster_is_left_alone() {
+    let mut world = World::empty(1).await;
+    world.write_keys().await;
+    let service = json!({"metadata": {"name": CLUSTER, "labels": {"whose": "somebody-elses"}},
+        "spec": {"ports": [{"port": 80}]}});
+    let service: Service = serde_json::from_value(service).expect("a Service");
+    let services = world.api::<Service>();
+    services
+        .create(&PostParams::default(), &service)
+        .await
+        .expect("it can be made");
+    let operator = world.start_operator("one").await;
+    world.keep_operator(operator);
+    world.create_cluster(json!({})).await;
+    let stalled = world.wait_cluster("Stalled", "True").await;
+    let conditions = stalled.status.unwrap_or_default().conditions;
+    let told = |found: &Condition| found.reason == "NameTaken" && found.message.contains("Service demo");
+    assert!(conditions.iter().any(told), "{conditions:?}");
+    let left = services.get(CLUSTER).await.expect("it is still there");
+    assert_eq!(left.labels().get("whose").map(String::as_str), Some("somebody-elses"));
+    assert_eq!(left.spec.and_then(|spec| Some(spec.ports?.first()?.port)), Some(80));
+    services
+        .delete(CLUSTER, &DeleteParams::default())
+        .await
+        .expect("it can be deleted");
+    world.start_nodes().await;
+    world.wait_cluster("Ready", "True").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

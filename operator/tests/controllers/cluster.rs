@@ -114,7 +114,84 @@ async fn a_cluster_is_made_changed_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_is_released_when_its_object_is_gone_and_taken_over_when_it_is_back() {
+async fn a_cluster_begun_anew_knows_nothing_and_its_namespaces_say_how_to_go_on() {
+    let mut world = World::serving(1).await;
+    let api = world.api::<ConfmanCluster>();
+    api.delete(CLUSTER, &DeleteParams::default())
+        .await
+        .expect("it can be deleted");
+    eventually("its objects are collected", async || {
+        let nodes = world.api::<Secret>().get_opt("demo-nodes").await;
+        nodes
+            .expect("Secrets can be read")
+            .map_or(Ok(()), |_| Err("still there"))
+    })
+    .await;
+    for kept in ["demo-ca", "demo-courier"] {
+        let deleted = world.api::<Secret>().delete(kept, &DeleteParams::default()).await;
+        deleted.expect("it can be deleted");
+    }
+    world.nodes.begin_anew();
+    world.create_cluster(json!({})).await;
+    world.start_nodes().await;
+    world.wait_cluster("Ready", "True").await;
+    let stalled = world.wait_namespace("payments", "Stalled").await;
+    let conditions = stalled.status.unwrap_or_default().conditions;
+    let advice = format!(
+        "kubectl -n {} annotate confignamespace payments confman.io/governance-stamp=again --overwrite",
+        world.namespace
+    );
+    assert!(
+        conditions
+            .iter()
+            .any(|condition| condition.reason == "InvalidStamp" && condition.message.contains(&advice)),
+        "{conditions:?}"
+    );
+    world.stamp_again("payments", "platform").await;
+    world.wait_namespace("payments", "Ready").await;
+    assert_eq!(world.read("api-version").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_status_that_was_never_written_one_stamp_is_refused_and_the_next_one_follows() {
+    let mut world = World::serving(1).await;
+    world.stop_operator().await;
+    let lost = Patch::Merge(json!({"status": {"governanceStamp": null}}));
+    let api = world.api::<ConfigNamespace>();
+    api.patch_status("payments", &PatchParams::default(), &lost)
+        .await
+        .expect("the status can be changed");
+    world.stamp_again("payments", "platform").await;
+    world.restart_operator().await;
+    let stalled = world.wait_namespace("payments", "Stalled").await;
+    let conditions = stalled.status.unwrap_or_default().conditions;
+    assert!(
+        conditions
+            .iter()
+            .any(|condition| condition.reason == "StaleGovernanceStamp"),
+        "{conditions:?}"
+    );
+    world.stamp_again("payments", "platform").await;
+    world.wait_namespace("payments", "Ready").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_made_again_under_its_name_keeps_its_path() {
+    let world = World::serving(1).await;
+    let api = world.api::<ConfigNamespace>();
+    let first = api.get("payments").await.expect("it is there");
+    api.delete("payments", &DeleteParams::default())
+        .await
+        .expect("it can be deleted");
+    let second = world.create_namespace("payments", "/teams/payments", "platform").await;
+    assert_ne!(first.uid(), second.uid());
+    world.wait_namespace("payments", "Ready").await;
+    world.create_request("after", "ada", "v1").await;
+    world.wait_state("after", "PendingReview").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_is_released_when_its_object_is_gone_and_another_may_have_its_path() {
     let world = World::serving(1).await;
     let api = world.api::<ConfigNamespace>();
     api.delete("payments", &DeleteParams::default())

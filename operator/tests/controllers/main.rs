@@ -9,6 +9,7 @@ mod nodes;
 mod people;
 mod requests;
 mod restart;
+mod rights;
 mod trust;
 #[path = "../support/wait.rs"]
 mod wait;

@@ -14,6 +14,7 @@ use crate::wait::eventually;
 /// Where the nodes of one test are, and those that run.
 pub(crate) struct Nodes {
     network: [u8; 2],
+    port: u16,
     count: u8,
     folder: tempfile::TempDir,
     running: Vec<Child>,
@@ -24,6 +25,8 @@ impl Nodes {
         let unique = *uuid::Uuid::new_v4().as_bytes();
         Self {
             network: [20 + unique[0] % 200, unique[1]],
+            // Below the ephemeral ones, and not where a server on all addresses is likely.
+            port: 10_000 + u16::from_be_bytes([unique[2], unique[3]]) % 20_000,
             count,
             folder: tempfile::tempdir().expect("a temporary folder"),
             running: Vec::new(),
@@ -36,15 +39,15 @@ impl Nodes {
     }
 
     pub(crate) fn http_url(&self, ordinal: u8) -> String {
-        format!("http://{}:8080", self.ip(ordinal))
+        format!("http://{}:{}", self.ip(ordinal), self.port)
     }
 
     /// What tells the operator where they are.
     pub(crate) fn elsewhere(&self, namespace: &str, cluster: &str) -> Elsewhere {
         let node = |ordinal| NodeAddress {
             pod: format!("{cluster}-{ordinal}"),
-            courier_url: format!("https://{}:8444", self.ip(ordinal)),
-            peer_address: format!("{}:8445", self.ip(ordinal)),
+            courier_url: format!("https://{}:{}", self.ip(ordinal), self.port + 1),
+            peer_address: format!("{}:{}", self.ip(ordinal), self.port + 2),
         };
         Elsewhere {
             cluster: format!("{namespace}/{cluster}"),
@@ -75,6 +78,19 @@ impl Nodes {
         }
     }
 
+    /// Ends every node and loses its volume.
+    pub(crate) fn begin_anew(&mut self) {
+        self.end();
+        self.folder = tempfile::tempdir().expect("a temporary folder");
+    }
+
+    fn end(&mut self) {
+        for mut child in self.running.drain(..) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -88,18 +104,19 @@ impl Nodes {
     }
 
     fn command(&self, ordinal: u8, uid: &str) -> Command {
-        let ip = self.ip(ordinal);
+        let (ip, port) = (self.ip(ordinal), self.port);
+        let (internal, peer, metrics) = (port + 1, port + 2, port + 3);
         let log = File::create(self.path(&format!("log-{ordinal}"))).expect("a log can be made");
         let mut command = Command::new(program());
         command
             .arg("run")
             .env_remove("CONFMAN_LOG")
             .env("CONFMAN_DATA_DIR", self.path(&format!("data-{ordinal}")))
-            .env("CONFMAN_HTTP_ADDRESS", format!("{ip}:8080"))
-            .env("CONFMAN_INTERNAL_ADDRESS", format!("{ip}:8444"))
-            .env("CONFMAN_PEER_ADDRESS", format!("{ip}:8445"))
-            .env("CONFMAN_METRICS_ADDRESS", format!("{ip}:9090"))
-            .env("CONFMAN_ADVERTISE", format!("{ip}:8445"))
+            .env("CONFMAN_HTTP_ADDRESS", format!("{ip}:{port}"))
+            .env("CONFMAN_INTERNAL_ADDRESS", format!("{ip}:{internal}"))
+            .env("CONFMAN_PEER_ADDRESS", format!("{ip}:{peer}"))
+            .env("CONFMAN_METRICS_ADDRESS", format!("{ip}:{metrics}"))
+            .env("CONFMAN_ADVERTISE", format!("{ip}:{peer}"))
             .env("CONFMAN_TLS_DIR", self.path("tls"))
             .env("CONFMAN_API_KEYS_DIR", self.path("api-keys"))
             .env("CONFMAN_BOOTSTRAP_TOKEN_FILE", self.path("bootstrap/token"))
@@ -112,11 +129,9 @@ impl Nodes {
 
 impl Drop for Nodes {
     fn drop(&mut self) {
-        for child in &mut self.running {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        if std::thread::panicking() && !self.running.is_empty() {
+        let has_run = !self.running.is_empty();
+        self.end();
+        if std::thread::panicking() && has_run {
             let log = std::fs::read_to_string(self.path("log-0")).unwrap_or_default();
             let lines: Vec<_> = log.lines().collect();
             eprintln!(

@@ -34,13 +34,13 @@ impl Stamper {
         }
     }
 
-    /// The annotation of a namespace that `username` wrote.
+    /// The annotation of a namespace that `username` wrote, following the stamp in force.
     pub(crate) fn governance(
         &self,
         cluster_id: &str,
         (namespace, name): (&str, &str),
         spec: &ConfigNamespaceSpec,
-        username: &str,
+        (username, in_force): (&str, Option<String>),
     ) -> String {
         let statement = GovernanceStatement {
             cluster_id: id(cluster_id),
@@ -48,7 +48,7 @@ impl Stamper {
             name: name.to_owned(),
             path: translate::path(spec).expect("a valid path"),
             governance_digest: governance_digest(&translate::governance(spec).expect("valid governance")),
-            previous: None,
+            previous: in_force.map(|digest| digest.try_into().expect("a digest")),
             user: user(username),
             time: now(),
         };

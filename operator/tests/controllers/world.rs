@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::nodes::Nodes;
 use crate::people::Stamper;
+use crate::rights;
 use crate::wait::eventually;
 
 /// The API key of the reader.
@@ -52,10 +53,18 @@ impl Operator {
 }
 
 impl World {
-    /// A Kubernetes namespace with stamp keys and an API key; no operator yet.
+    /// A Kubernetes namespace that an operator may work in; none does yet.
     pub(crate) async fn empty(count: u8) -> Self {
+        let world = Self::closed(count).await;
+        rights::let_in(&world.client, &world.namespace).await;
+        world
+    }
+
+    /// A Kubernetes namespace that nobody has let the operator in yet.
+    pub(crate) async fn closed(count: u8) -> Self {
         let client = crate::kubernetes::client("admin").await;
         let namespace = crate::kubernetes::namespace(&client).await;
+        rights::install(&client, &namespace).await;
         Self {
             client,
             namespace,
@@ -114,7 +123,7 @@ impl World {
             nodes: vec![self.nodes.elsewhere(&self.namespace, CLUSTER)],
         };
         let stop = CancellationToken::new();
-        let config = crate::kubernetes::config("admin").await;
+        let config = rights::config(&self.namespace).await;
         let ended = tokio::spawn(confman_operator::run::operate(config, args, stop.clone()));
         Operator { stop, ended }
     }
@@ -168,10 +177,7 @@ impl World {
                 "viewer": ["key:reader"], "editor": ["user:ada"], "publisher": ["user:bob", "user:cleo"]},
                 "workflow": {"minApprovers": 1}}});
         let mut object: ConfigNamespace = serde_json::from_value(object).expect("a namespace");
-        let id = self.cluster_id().await;
-        let stamp = self
-            .stamper
-            .governance(&id, (&self.namespace, name), &object.spec, author);
+        let stamp = self.governance_stamp(&object, author).await;
         object
             .annotations_mut()
             .insert(confman_crds::GOVERNANCE_STAMP.to_owned(), stamp);
@@ -179,6 +185,27 @@ impl World {
             .create(&PostParams::default(), &object)
             .await
             .expect("it can be made")
+    }
+
+    /// Stamps the namespace `name` anew, as admission does when `author` asks for it.
+    pub(crate) async fn stamp_again(&self, name: &str, author: &str) {
+        let api = self.api::<ConfigNamespace>();
+        let object = api.get(name).await.expect("it is there");
+        let stamp = self.governance_stamp(&object, author).await;
+        let patch = json!({"metadata": {"annotations": {confman_crds::GOVERNANCE_STAMP: stamp}}});
+        let stamped = api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        stamped.expect("it can be annotated");
+    }
+
+    async fn governance_stamp(&self, object: &ConfigNamespace, author: &str) -> String {
+        let id = self.cluster_id().await;
+        let in_force = object
+            .status
+            .as_ref()
+            .and_then(|status| status.governance_stamp.clone());
+        let name = object.name_any();
+        self.stamper
+            .governance(&id, (&self.namespace, &name), &object.spec, (author, in_force))
     }
 
     /// The request `name` that `requester` makes: publish `value` at `api-version`.

@@ -1,7 +1,7 @@
 //! One API server for all tests of this program; each test has a Kubernetes namespace of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use confman_crds::manifest;
 use k8s_openapi::api::core::v1::Namespace;
@@ -12,10 +12,6 @@ use kube::{Api, Client, Config, ResourceExt as _};
 use tokio::sync::OnceCell;
 
 use crate::wait::eventually;
-
-/// Outlives this program, to take down what it started, however it ended.
-const TAKE_DOWN: &str =
-    r#"(trap "" HUP INT TERM; while kill -0 "$1" 2>/dev/null; do sleep 0.2; done; exec "$2" down --name "$3") &"#;
 
 static RUNNING: OnceCell<PathBuf> = OnceCell::const_new();
 
@@ -56,25 +52,19 @@ pub(crate) async fn namespace(client: &Client) -> String {
 }
 
 async fn start() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e/kube/cluster");
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e/kube");
     let own_id = std::process::id().to_string();
     let name = format!("operator-{own_id}");
     let call = |what: &str, level: &[&str]| {
-        let output = Command::new(&script).args([what, "--name", &name]).args(level).output();
+        let mut command = Command::new(scripts.join("cluster"));
+        let output = command.args([what, "--name", &name]).args(level).output();
         let output = output.expect("e2e/kube/cluster can be run");
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{} {what} failed:\n{errors}", script.display());
+        assert!(output.status.success(), "e2e/kube/cluster {what} failed:\n{errors}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     };
-    let take_down = Command::new("sh")
-        .args(["-c", TAKE_DOWN, "take-down", &own_id])
-        .arg(&script)
-        .arg(&name)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(take_down.expect("sh can be run").success());
+    let end_with = Command::new(scripts.join("end-with")).args([&own_id, &name]).status();
+    assert!(end_with.expect("e2e/kube/end-with can be run").success());
     call("up", &["--level", "control"]);
     let path = PathBuf::from(call("kubeconfig", &[]));
     install_crds(&path).await;

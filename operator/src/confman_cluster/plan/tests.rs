@@ -5,6 +5,7 @@ use confman_api::internal::{MemberRole, StampKey};
 use confman_crds::ConfmanCluster;
 use serde_json::json;
 
+use super::super::children::children;
 use super::*;
 use crate::courier::parse_elsewhere;
 
@@ -14,6 +15,7 @@ fn observed() -> Observed {
         "spec": {"replicas": 3, "image": "confman-node:1", "rootAdmins": ["user:platform"],
             "auth": {"apiKeysSecretRef": {"name": "keys"}}}});
     let cluster: ConfmanCluster = serde_json::from_value(cluster).expect("a cluster");
+    let due = Some(children(&cluster));
     let nodes = parse_elsewhere("apps/demo=https://a:1|a:2,https://b:1|b:2,https://c:1|c:2").expect("addresses");
     Observed {
         cluster,
@@ -22,11 +24,14 @@ fn observed() -> Observed {
         nodes_certificate: Kept::Ours,
         courier_certificate: Kept::Ours,
         token: Some("token".to_owned()),
+        due,
+        taken: Vec::new(),
         stamp_key: Some(Ok(StampKey {
             key_id: "one".to_owned(),
             public_key: vec![7; 32],
             not_after: Timestamp::from_millis(0),
         })),
+        stamp_keys_end: None,
         api_keys: ApiKeys::Found,
         stateful_set: None,
         answers: vec![None, None, None],
@@ -106,6 +111,36 @@ fn each_situation_has_its_steps() {
         authority: Kept::Anothers("cluster-0".to_owned()),
         ..observed()
     };
+    let cut_off = Observed {
+        authority: Kept::Missing,
+        nodes_certificate: Kept::Outdated,
+        courier_certificate: Kept::Outdated,
+        ..observed()
+    };
+    let half_made = Observed {
+        nodes_certificate: Kept::Outdated,
+        courier_certificate: Kept::Outdated,
+        ..observed()
+    };
+    let authority_gone = Observed {
+        authority: Kept::Missing,
+        nodes_certificate: Kept::Missing,
+        ..recorded.clone()
+    };
+    let another_authority = Observed {
+        nodes_certificate: Kept::Outdated,
+        ..recorded.clone()
+    };
+    let courier_outdated = Observed {
+        courier_certificate: Kept::Outdated,
+        token: None,
+        ..recorded.clone()
+    };
+    let foreign = Observed {
+        authority: Kept::Foreign,
+        taken: vec!["Secret demo-ca".to_owned(), "Service demo".to_owned()],
+        ..observed()
+    };
     let mut invalid = observed();
     invalid.cluster.spec.root_admins = vec!["platform".to_owned()];
     let situations = vec![
@@ -117,6 +152,12 @@ fn each_situation_has_its_steps() {
         ("bootstrapped", recorded),
         ("no API keys", no_api_keys),
         ("Secrets of another cluster", anothers),
+        ("CA gone before bootstrap", cut_off),
+        ("CA made, leaves of an earlier one", half_made),
+        ("CA gone", authority_gone),
+        ("CA of somebody else's making", another_authority),
+        ("courier of an earlier CA", courier_outdated),
+        ("names taken", foreign),
         ("invalid", invalid),
     ];
     let lines: Vec<_> = situations
