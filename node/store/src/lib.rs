@@ -1,6 +1,6 @@
 //! The Raft log and the replicated state of a Confman node on RocksDB, and everything that its disk or wire holds.
 //!
-//! [`open`] takes a data folder and gives the two halves that openraft drives, [`LogStore`] and [`StateMachine`], and a
+//! [`open()`] takes a data folder and gives the two halves that openraft drives, [`LogStore`] and [`StateMachine`], and a
 //! [`StateReader`] for everybody else. The layout of the data is the doc of [`keys`], the format of a record that of
 //! [`codec`].
 

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use confman_operator::admission::{Listeners, operate};
 use confman_operator::args::AdmissionArgs;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Config, ResourceExt as _};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -65,6 +66,22 @@ async fn start() {
         if trusted { Ok(()) } else { Err("not yet trusted") }
     })
     .await;
+    eventually("the policies are in force", async || last_policy_refuses(&client).await).await;
+}
+
+/// The API server takes policies up a moment after they are stored, all that it knows of at once: the last one tells.
+async fn last_policy_refuses(client: &Client) -> Result<(), String> {
+    let keys: ConfigMap =
+        serde_json::from_value(json!({"metadata": {"name": "confman-stamp-keys"}})).expect("a ConfigMap");
+    let api = Api::namespaced(client.clone(), "confman-system");
+    let only_try = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    match api.create(&only_try, &keys).await {
+        Err(kube::Error::Api(status)) if status.message.contains("written by admission only") => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
 }
 
 pub(crate) fn listener() -> StdListener {

@@ -5,6 +5,7 @@
 use confman_api::internal::StampKey;
 use confman_crds::PublishRequest;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -12,6 +13,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::service::{WITHOUT_WEBHOOK, account, serving};
+use crate::wait::eventually;
 
 pub(crate) const DIGEST: &str = "sha256:00000000000000000000000000000000000000000000000000000000000000aa";
 
@@ -64,7 +66,23 @@ impl World {
         ] {
             world.bind(role, people).await;
         }
+        world.wait_right("dan", "create", "publishrequests").await;
+        world.wait_right("cleo", "approve", "confignamespaces").await;
         world
+    }
+
+    /// Waits until the API server knows that `user` may `verb` our `resource` here: it takes roles up a moment after they are stored.
+    async fn wait_right(&self, user: &str, verb: &str, resource: &str) {
+        let asked = json!({"metadata": {}, "spec": {"user": user, "resourceAttributes": {
+            "namespace": self.namespace, "group": "confman.io", "resource": resource, "verb": verb}}});
+        let asked: SubjectAccessReview = serde_json::from_value(asked).expect("a question");
+        let api = Api::all(crate::kubernetes::client("admin").await);
+        eventually(&format!("{user} may {verb} {resource}"), async || {
+            let answer = api.create(&PostParams::default(), &asked).await;
+            let status = answer.expect("it is answered").status.unwrap_or_default();
+            if status.allowed { Ok(()) } else { Err(status) }
+        })
+        .await;
     }
 
     /// Where the API server does not call the webhook.
@@ -123,6 +141,7 @@ impl World {
             .create(&params, &binding)
             .await
             .expect("it can be bound");
+        self.wait_right(user, "delete", "confignamespaces").await;
     }
 
     pub(crate) async fn create_cluster(&self) {
