@@ -76,6 +76,13 @@ pub fn merge(present: &[Condition], wanted: &[Wanted], generation: Option<i64>, 
         .collect()
 }
 
+/// Whether the condition `type_` is there and `True`.
+pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
+    conditions
+        .iter()
+        .any(|condition| condition.type_ == type_ && condition.status == "True")
+}
+
 /// Now, in whole seconds, as Kubernetes stores it.
 pub fn now() -> Time {
     let seconds = jiff::Timestamp::now().as_second();

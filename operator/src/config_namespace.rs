@@ -91,10 +91,7 @@ fn is_settled(object: &ConfigNamespace) -> bool {
     let Some(status) = &object.status else {
         return false;
     };
-    let ready = status
-        .conditions
-        .iter()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let ready = crate::conditions::is_true(&status.conditions, "Ready");
     ready && status.observed_generation == object.metadata.generation
 }
 

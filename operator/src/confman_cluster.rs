@@ -87,10 +87,7 @@ async fn reconcile_one(cluster: &ConfmanCluster, context: &Context) -> Result<Ac
     if done.initialised {
         context.tell(cluster, bootstrapped(cluster)).await;
     }
-    let is_ready = status
-        .conditions
-        .iter()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let is_ready = crate::conditions::is_true(&status.conditions, "Ready");
     Ok(Action::requeue(match plan.standing {
         Standing::Deleting => {
             context.forget(&observed.id());

@@ -18,6 +18,7 @@ use kube::runtime::watcher;
 use kube::{Client, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 
+use crate::conditions;
 use crate::context::{Context, Error, with_causes};
 use crate::metrics::Kind;
 use crate::seen::SeenRequest;
@@ -95,10 +96,8 @@ pub async fn control(
 }
 
 fn is_available(cluster: &ConfmanCluster) -> bool {
-    let conditions = cluster.status.iter().flat_map(|status| &status.conditions);
-    conditions
-        .into_iter()
-        .any(|condition| condition.type_ == "Available" && condition.status == "True")
+    let status = cluster.status.as_ref();
+    status.is_some_and(|status| conditions::is_true(&status.conditions, "Available"))
 }
 
 async fn reconcile(seen: Arc<SeenRequest>, context: Arc<Context>) -> Result<Action, Error> {
@@ -125,7 +124,7 @@ enum Next {
 }
 
 async fn reconcile_one(seen: &SeenRequest, context: &Context) -> Result<Next, Error> {
-    let now = crate::conditions::now();
+    let now = conditions::now();
     let (observed, courier) = match observe::observe(seen, context).await? {
         Looked::Gone => {
             context.forget(&seen.uid().unwrap_or_default());

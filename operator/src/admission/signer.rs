@@ -191,9 +191,7 @@ pub(super) fn stamped_user(user: &UserInfo) -> Result<StampedUser, Denied> {
 pub(super) fn nonce() -> Result<String, Denied> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| Denied::unable("admission has no randomness; try again"))?;
-    Ok(bytes
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
+    Ok(crate::hex::encode(&bytes))
 }
 
 /// Now.
