@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod principal;
 pub mod proposal;
 pub mod publish_request;
+pub mod schema;
 pub mod stamp;
 pub mod state;
 pub mod value;
