@@ -5,11 +5,13 @@
 //! same log and so reaches the same state.
 
 pub mod access;
+pub mod api_key;
 pub mod apply;
 pub mod audit;
 pub mod cluster;
 pub mod digest;
 pub mod entry;
+pub mod identity;
 pub mod ids;
 pub mod memory;
 pub mod namespace;
