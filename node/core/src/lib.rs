@@ -23,3 +23,4 @@ pub mod schema;
 pub mod stamp;
 pub mod state;
 pub mod value;
+pub mod webhook;

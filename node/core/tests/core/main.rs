@@ -16,4 +16,5 @@ mod stamps;
 mod transitions;
 mod values;
 mod vectors;
+mod webhooks;
 mod world;
