@@ -132,7 +132,7 @@ fn operation(route: &Route) -> utoipa::openapi::path::Operation {
             .required(Some(Required::True));
         builder = builder.request_body(Some(body.build()));
     }
-    if route.access == Access::ApiKey {
+    if route.access == Access::Known {
         builder = builder.security(SecurityRequirement::new(API_KEY_SCHEME, Vec::<String>::new()));
     }
     builder.responses(responses(route)).build()

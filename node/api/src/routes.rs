@@ -41,8 +41,8 @@ impl Method {
 pub enum Access {
     /// Anyone.
     Open,
-    /// Whoever has an API key of the cluster.
-    ApiKey,
+    /// Whoever is authenticated, by whatever the cluster accepts; without a credential only where it lets anybody read.
+    Known,
     /// The operator, by the certificate of its connection.
     Courier,
 }
@@ -158,16 +158,16 @@ const READY: &[Parameter] = &[Parameter {
 }];
 
 routes! {
-    ListRoot: Public Get "/api/v1/config", ApiKey, "Lists the keys of the root namespace", READ_CONFIG;
-    ReadConfig: Public Get "/api/v1/config/{*path}", ApiKey,
+    ListRoot: Public Get "/api/v1/config", Known, "Lists the keys of the root namespace", READ_CONFIG;
+    ReadConfig: Public Get "/api/v1/config/{*path}", Known,
         "Reads the value of a key, or lists the keys of a namespace, whichever the path names", READ_CONFIG;
-    WriteConfig: Public Put "/api/v1/config/{*path}", ApiKey,
+    WriteConfig: Public Put "/api/v1/config/{*path}", Known,
         "Writes a key directly, where the namespace does not require approval", NONE;
-    ReadPublishRequest: Public Get "/api/v1/publish-requests/{id}", ApiKey, "Reads one publish request", READ_ONE;
-    AuditRoot: Public Get "/api/v1/audit", ApiKey, "Reads the audit trail of the whole cluster", READ_AUDIT;
-    Audit: Public Get "/api/v1/audit/{*path}", ApiKey,
+    ReadPublishRequest: Public Get "/api/v1/publish-requests/{id}", Known, "Reads one publish request", READ_ONE;
+    AuditRoot: Public Get "/api/v1/audit", Known, "Reads the audit trail of the whole cluster", READ_AUDIT;
+    Audit: Public Get "/api/v1/audit/{*path}", Known,
         "Reads the audit trail of a namespace and those below it", READ_AUDIT;
-    Whoami: Public Get "/api/v1/whoami", ApiKey, "Tells who the caller is and which roles they have", NONE;
+    Whoami: Public Get "/api/v1/whoami", Known, "Tells who the caller is and which roles they have", NONE;
     OpenApi: Public Get "/api/v1/openapi.json", Open, "This description", NONE;
     Health: Public Get "/health", Open, "Tells whether the process works; never depends on a quorum", NONE;
     Ready: Public Get "/health/ready", Open, "Tells whether this node should be sent requests", READY;

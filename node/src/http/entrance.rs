@@ -113,7 +113,7 @@ async fn handle(
     // Probes and metrics must work when everything else is busy.
     let places = match route.access {
         Access::Open => None,
-        Access::ApiKey => Some(&app.public_places),
+        Access::Known => Some(&app.public_places),
         Access::Courier => Some(&app.internal_places),
     };
     let _place = places
@@ -156,7 +156,7 @@ fn authenticate(app: &App, access: Access, headers: &HeaderMap) -> Result<Caller
         Access::Open => Ok(Caller::Anyone),
         // The handshake of that port lets nobody else in.
         Access::Courier => Ok(Caller::Courier),
-        Access::ApiKey => {
+        Access::Known => {
             let authenticated = app.api_keys.authenticate(call::api_key(headers)?);
             let actor = authenticated
                 .map_err(|error| Problem::new(ProblemType::Unauthorized, error.to_string()).field("X-API-Key"))?;
