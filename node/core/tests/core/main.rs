@@ -3,6 +3,7 @@
 mod acts;
 mod audit_trail;
 mod builders;
+mod diffs;
 mod governance;
 mod history;
 mod invariants;
