@@ -4,6 +4,7 @@ pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
+pub mod diff;
 pub mod internal;
 pub mod limits;
 pub mod listing;

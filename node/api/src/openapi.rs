@@ -1,20 +1,22 @@
 //! The description (`OpenAPI` 3.1) of the public port, generated from the route table and the bodies; committed as `openapi.json`.
 
+mod problems;
+
 use std::fmt::Write as _;
 
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, Content, ContentBuilder, Info, License, ObjectBuilder, OpenApi, OpenApiBuilder, Paths, Ref,
-    RefOr, Required, Response, ResponseBuilder, ResponsesBuilder, Schema, Type,
+    ComponentsBuilder, Content, ContentBuilder, Info, License, ObjectBuilder, OneOfBuilder, OpenApi, OpenApiBuilder,
+    Paths, Ref, RefOr, Required, Response, ResponseBuilder, ResponsesBuilder, Schema, Type,
 };
 
 use crate::audit::{AuditActorSchema, AuditChangeSchema, AuditEventSchema, AuditResourceSchema, AuditWorkflowSchema};
 use crate::config::{ConfigValueView, KeyView, PositionView, WrittenView};
 use crate::limits;
 use crate::listing::Pagination;
-use crate::problem::{PROBLEM_JSON, Problem, ProblemType};
+use crate::problem::{Problem, ProblemType};
 use crate::publish_request::{PublishRequestView, StepView};
 use crate::routes::{Access, Method, Port, ROUTES, Route, RouteId};
 use crate::whoami::{HealthView, RoleView, WhoamiView};
@@ -144,7 +146,7 @@ fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         RouteId::ListRoot | RouteId::ReadConfig => &[
             (
                 "Accept",
-                "application/json (default), text/plain or application/octet-stream",
+                "application/json (default), application/yaml, text/plain or application/octet-stream",
             ),
             (
                 "If-None-Match",
@@ -191,7 +193,7 @@ fn parameter(name: &str, place: ParameterIn, about: &str) -> ParameterBuilder {
 fn responses(route: &Route) -> utoipa::openapi::Responses {
     let ok = match route.id {
         RouteId::ListRoot => json("a page of keys", "KeyPage"),
-        RouteId::ReadConfig => json("a value, or a page of keys (KeyPage)", "ConfigValueView"),
+        RouteId::ReadConfig => value_or_page(),
         RouteId::WriteConfig => json("the live version", "WrittenView"),
         RouteId::ReadPublishRequest => json("the request", "PublishRequestView"),
         RouteId::AuditRoot | RouteId::Audit => json("a page of events", "AuditPage"),
@@ -214,20 +216,38 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
             .content("application/json", any_content())
             .build(),
     };
-    let problem = ResponseBuilder::new()
-        .description("a problem; see the table of types")
-        .content(PROBLEM_JSON, reference("Problem"))
-        .build();
-    ResponsesBuilder::new()
-        .response("200", ok)
-        .response("default", problem)
-        .build()
+    let mut responses = ResponsesBuilder::new().response("200", ok);
+    if route.id == RouteId::ReadConfig || route.id == RouteId::ListRoot {
+        let unchanged = ResponseBuilder::new().description("the value still has the digest of If-None-Match");
+        responses = responses.response("304", unchanged.build());
+    }
+    for (status, response) in problems::responses(route) {
+        responses = responses.response(status, response);
+    }
+    if route.id == RouteId::Ready {
+        responses = responses.response("503", json("it should not be sent requests", "HealthView"));
+    }
+    responses.build()
 }
 
 fn json(about: &str, schema: &str) -> Response {
     ResponseBuilder::new()
         .description(about)
         .content("application/json", reference(schema))
+        .build()
+}
+
+/// What a path under `/config` names: the value of a key in four representations, or a namespace's keys.
+fn value_or_page() -> Response {
+    let either = OneOfBuilder::new()
+        .item(Ref::from_schema_name("ConfigValueView"))
+        .item(Ref::from_schema_name("KeyPage"));
+    ResponseBuilder::new()
+        .description("a value, or a page of keys (KeyPage)")
+        .content("application/json", ContentBuilder::new().schema(Some(either)).build())
+        .content("application/yaml", reference("ConfigValueView"))
+        .content("text/plain", text_content())
+        .content("application/octet-stream", any_content())
         .build()
 }
 

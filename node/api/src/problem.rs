@@ -11,7 +11,7 @@ const TYPE_PREFIX: &str = "https://confman.io/problems/";
 
 macro_rules! problem_types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $title:literal;)+) => {
-        /// Stable type of a problem; its URI is `https://confman.io/problems/NAME`.
+        /// Stable type of a problem; its URI is `https://confman.io/problems/NAME`, its page `docs/problems/NAME.md`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum ProblemType {
             $($(#[$doc])* $variant,)+
@@ -73,6 +73,10 @@ problem_types! {
     ApprovalRequired = "approval-required", 409, "Approval is required";
     /// The reviewed content is not the requested one.
     DigestMismatch = "digest-mismatch", 409, "The review is of other content";
+    /// An object in Kubernetes declares it; change it there.
+    ManagedByKubernetes = "managed-by-kubernetes", 409, "Kubernetes manages this";
+    /// The live version moved since the request was made.
+    Superseded = "superseded", 409, "The request was superseded";
     /// `If-Match` did not hold.
     PreconditionFailed = "precondition-failed", 412, "The precondition does not hold";
     /// Larger than a limit.
@@ -81,6 +85,8 @@ problem_types! {
     UnsupportedMediaType = "unsupported-media-type", 415, "The media type is not supported";
     /// Understood, but against the rules for content.
     ValidationFailed = "validation-failed", 422, "The content breaks a rule";
+    /// The caller does too much at once, or too often.
+    RateLimited = "rate-limited", 429, "Too much at once";
     /// The request's header is too large.
     HeaderTooLarge = "header-too-large", 431, "The header is too large";
     /// A fault of the node.
@@ -225,6 +231,29 @@ mod tests {
                 "{} has an error status",
                 kind.name()
             );
+        }
+    }
+
+    /// Where the URIs lead to.
+    #[test]
+    fn every_type_has_a_page_that_names_its_status_title_and_uri() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/problems");
+        let index = std::fs::read_to_string(folder.join("README.md")).expect("docs/problems has an index");
+        for kind in ProblemType::ALL {
+            let (name, status) = (kind.name(), kind.status());
+            let page = std::fs::read_to_string(folder.join(format!("{name}.md"))).unwrap_or_default();
+            let lines: Vec<_> = page.lines().collect();
+            let described = format!("{}. Type: `{}`", kind.title(), kind.uri());
+            assert_eq!(
+                lines.get(..3),
+                Some([format!("# `{name}` ({status})").as_str(), "", &described].as_slice()),
+                "docs/problems/{name}.md"
+            );
+            for heading in ["## What happened", "## Typical causes", "## What to do"] {
+                assert!(lines.contains(&heading), "docs/problems/{name}.md has no {heading:?}");
+            }
+            let row = format!("| {status} | [`{name}`]({name}.md): ");
+            assert!(index.contains(&row), "docs/problems/README.md has no row {row:?}");
         }
     }
 
