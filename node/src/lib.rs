@@ -21,5 +21,6 @@ pub mod propose;
 pub mod raft;
 pub mod read;
 pub mod run;
+pub mod schema;
 pub mod serve;
 pub mod tls;
