@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use confman_core::identity::Identity;
 use confman_core::ids::ClusterId;
 use confman_core::namespace::Workflow;
 use confman_core::principal::Principal;
@@ -112,9 +113,10 @@ async fn bootstrap(node: &Node, cluster_id: ClusterId) -> anyhow::Result<()> {
         root_admins: vec![Principal::api_key(KEY_NAME)],
         workflow: Workflow {
             require_approval: false,
-            min_approvers: 1,
+            ..Workflow::REVIEWED
         },
         stamp_key: None,
+        identity: Identity::default(),
     });
     let origin = Origin {
         credential: Credential::Courier,

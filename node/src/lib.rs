@@ -22,5 +22,6 @@ pub mod raft;
 pub mod read;
 pub mod run;
 pub mod schema;
+pub mod secrets;
 pub mod serve;
 pub mod tls;

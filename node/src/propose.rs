@@ -123,6 +123,7 @@ impl Proposer {
         let proposal = Proposal {
             proposed_at: now(),
             trace_id,
+            idempotency: None,
             command,
         };
         let give_up = Instant::now() + Duration::from_millis(limits::LEADER_WAIT.value as u64);
@@ -245,5 +246,19 @@ pub fn command_name(command: &Command) -> &'static str {
         Command::RejectRequest(_) => "reject-request",
         Command::WithdrawRequest(_) => "withdraw-request",
         Command::PutEntry(_) => "put-entry",
+        Command::DeleteEntry(_) => "delete-entry",
+        Command::PutDraft(_) => "put-draft",
+        Command::DeleteDraft(_) => "delete-draft",
+        Command::OpenRequest(_) => "open-request",
+        Command::PublishApproved(_) => "publish-approved",
+        Command::RollBackEntry(_) => "roll-back-entry",
+        Command::PutNamespace(_) => "put-namespace",
+        Command::DeleteNamespace(_) => "delete-namespace",
+        Command::DescribeEntry(_) => "describe-entry",
+        Command::PutSchema(_) => "put-schema",
+        Command::SetIdentity(_) => "set-identity",
+        Command::IssueApiKey(_) => "issue-api-key",
+        Command::RevokeApiKey(_) => "revoke-api-key",
+        Command::RecordDelivery(_) => "record-delivery",
     }
 }

@@ -122,7 +122,10 @@ async fn reconcile_one(object: &ConfigNamespace, context: &Context) -> Result<(A
         context.tell(object, happened).await;
     }
     // A path may be free, or a right granted, without any change that is watched.
-    let is_waiting = matches!((&plan, &done), (Plan::Wait(..), _) | (_, Done::Refused(..)));
+    let is_waiting = matches!(
+        (&plan, &done),
+        (Plan::Wait(..), _) | (_, Done::Refused(..) | Done::Pending(_))
+    );
     let action = match plan {
         Plan::Nothing => Action::await_change(),
         Plan::Stall(..) | Plan::Wait(..) | Plan::UpToDate(_) | Plan::Declare(..) => Action::requeue(AGAIN),
@@ -139,6 +142,12 @@ fn happened(object: &ConfigNamespace, done: &Done) -> Option<Happened> {
             reason: "Declared".to_owned(),
             action: format!("Declare at {revision}"),
             note: format!("{path} is declared, revision {revision}"),
+        }),
+        Done::Pending(request) => Some(Happened {
+            is_warning: false,
+            reason: "GovernancePending".to_owned(),
+            action: "Declare".to_owned(),
+            note: format!("{path} stays as it was until others agree to publish request {request}"),
         }),
         Done::Refused(reason, message) => Some(Happened {
             is_warning: true,

@@ -55,6 +55,8 @@ pub fn request_spec(spec: &PublishRequestSpec) -> Result<RequestSpec, FieldError
         expected_version: spec.expected_version.map(version).transpose()?,
         reason: spec.reason.clone(),
         on_behalf_of,
+        to_version: None,
+        draft: None,
     })
 }
 
@@ -138,7 +140,7 @@ pub fn settings(spec: &ConfigNamespaceSpec) -> Result<NamespaceSettings, FieldEr
     Ok(NamespaceSettings {
         display_name: spec.display_name.clone(),
         description: spec.description.clone(),
-        governance: governance(spec)?,
+        ..NamespaceSettings::governed(governance(spec)?)
     })
 }
 
@@ -153,6 +155,8 @@ pub fn governance(spec: &ConfigNamespaceSpec) -> Result<Governance, FieldError> 
             .as_ref()
             .map(|given| workflow("spec.workflow", given))
             .transpose()?,
+        schema: None,
+        history_retention: None,
     })
 }
 
@@ -206,6 +210,7 @@ pub fn workflow(field: &str, given: &WorkflowSpec) -> Result<Workflow, FieldErro
     Ok(Workflow {
         require_approval: given.require_approval,
         min_approvers,
+        ..Workflow::REVIEWED
     })
 }
 
@@ -312,7 +317,11 @@ pub fn decision(text: &str) -> Result<Decision, FieldError> {
         "Approve" => Ok(Decision::Approve),
         "Reject" => Ok(Decision::Reject),
         "Withdraw" => Ok(Decision::Withdraw),
-        _ => Err(FieldError::new("decision", "must be Approve, Reject or Withdraw")),
+        "Publish" => Ok(Decision::Publish),
+        _ => Err(FieldError::new(
+            "decision",
+            "must be Approve, Reject, Publish or Withdraw",
+        )),
     }
 }
 

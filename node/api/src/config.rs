@@ -120,7 +120,9 @@ fn write_value(value: &ConfigValue, out: &mut Vec<u8>) {
         ValueType::Number | ValueType::Boolean | ValueType::Null | ValueType::Json => {
             out.extend_from_slice(value.canonical_bytes());
         }
-        ValueType::String | ValueType::Binary => out.extend_from_slice(value.to_json_text().as_bytes()),
+        ValueType::String | ValueType::Binary | ValueType::SecretRef => {
+            out.extend_from_slice(value.to_json_text().as_bytes())
+        }
     }
 }
 
@@ -198,6 +200,8 @@ mod tests {
             request_id: None,
             approvers: vec![Principal::user("bob")],
             position: LogPosition { term: 2, index: 40 },
+            is_sensitive: false,
+            schema_revision: None,
         }
     }
 

@@ -25,13 +25,15 @@ use confman_core::principal::Principal;
 use serde::{Deserialize, Serialize};
 
 pub use confman_core::cluster::StampKey;
+pub use confman_core::identity::Identity;
 pub use confman_core::namespace::{Claim, ConfigNamespace, Governance, NamespaceSettings};
 pub use confman_core::outcome::{Outcome, Rejection};
 pub use confman_core::proposal::{
-    DeclareNamespace, RegisterStampKey, ReleaseNamespace, ReviewRequest, SubmitRequest, WithdrawCause, WithdrawRequest,
+    DeclareNamespace, RegisterStampKey, ReleaseNamespace, Review as ReviewOf, ReviewRequest, SubmitRequest,
+    WithdrawCause, WithdrawRequest,
 };
 pub use confman_core::publish_request::{
-    Decision, Operation, PublishRequest, RequestSpec, RequestState, Step, StepKind,
+    Decision, Operation, PublishRequest, RequestObject, RequestSpec, RequestState, Step, StepKind, Subject,
 };
 
 /// An accepted command and the log position of its entry.
@@ -92,6 +94,9 @@ pub struct Initialise {
     pub workflow: Workflow,
     /// First public key of the admission service.
     pub stamp_key: StampKey,
+    /// What can authenticate a person besides a stamp, and who is one.
+    #[serde(default)]
+    pub identity: Identity,
 }
 
 /// Raft role of a node.

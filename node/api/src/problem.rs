@@ -127,16 +127,36 @@ impl ProblemType {
             | Rejection::RequestIdReused { .. }
             | Rejection::RequestNotPending { .. }
             | Rejection::AlreadyReviewed { .. }
+            | Rejection::NamespaceNotEmpty { .. }
+            | Rejection::FinalKey { .. }
+            | Rejection::VerdictOutdated
+            | Rejection::NotEnoughApprovals { .. }
+            | Rejection::ApiKeyNameTaken { .. }
             | Rejection::VersionMismatch { .. } => Self::Conflict,
             Rejection::LooseningNeedsApproval { .. } | Rejection::ApprovalRequired { .. } => Self::ApprovalRequired,
-            Rejection::BelowFloor { .. } => Self::ValidationFailed,
-            Rejection::NotDelegated { .. } | Rejection::Forbidden { .. } | Rejection::NotHuman { .. } => {
-                Self::Forbidden
-            }
-            Rejection::NamespaceNotFound { .. } | Rejection::RequestNotFound { .. } => Self::NotFound,
+            Rejection::BelowFloor { .. }
+            | Rejection::ValidationFailed { .. }
+            | Rejection::PlainSecretInObject { .. }
+            | Rejection::NotSealed { .. }
+            | Rejection::IdempotencyKeyReused => Self::ValidationFailed,
+            Rejection::NotDelegated { .. }
+            | Rejection::Forbidden { .. }
+            | Rejection::NotHuman { .. }
+            | Rejection::NotRequester { .. }
+            | Rejection::UnmappedIdentity { .. }
+            | Rejection::ChannelClosed { .. }
+            | Rejection::KeyNotAccepted { .. } => Self::Forbidden,
+            Rejection::ManagedByKubernetes { .. } => Self::ManagedByKubernetes,
+            Rejection::NamespaceNotFound { .. }
+            | Rejection::DraftNotFound { .. }
+            | Rejection::KeyNotFound { .. }
+            | Rejection::VersionNotFound { .. }
+            | Rejection::SchemaNotFound { .. }
+            | Rejection::ApiKeyNotFound { .. }
+            | Rejection::RequestNotFound { .. } => Self::NotFound,
             Rejection::SelfApproval { .. } => Self::SelfApproval,
             Rejection::DigestMismatch { .. } => Self::DigestMismatch,
-            Rejection::PreconditionFailed => Self::PreconditionFailed,
+            Rejection::PreconditionFailed | Rejection::RevisionMismatch { .. } => Self::PreconditionFailed,
         }
     }
 }

@@ -1,10 +1,14 @@
 //! A publish request as a reader sees it.
 
+use std::collections::BTreeSet;
+
 use confman_core::digest::Digest;
 use confman_core::ids::{ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
 use confman_core::principal::Principal;
-use confman_core::publish_request::{Operation, PublishRequest, RequestState, Step, StepKind};
-use confman_core::value::ValueType;
+use confman_core::publish_request::{
+    GovernanceChange, Operation, PublishRequest, RequestState, Step, StepKind, Subject,
+};
+use confman_core::value::{ConfigValue, ValueType};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -15,33 +19,41 @@ use crate::config::PositionView;
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PublishRequestView {
-    /// Its id: the UID of its object.
+    /// Its id: the UID of its object; without one, `pr-` and the log index of its submission.
     #[schema(value_type = String)]
     pub id: RequestId,
-    /// Kubernetes namespace of its object.
-    pub kubernetes_namespace: String,
-    /// Name of its object.
-    pub name: String,
-    /// Config namespace of the key.
+    /// Its object; absent for one made over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectView>,
+    /// Config namespace of the change.
     #[schema(value_type = String)]
     pub namespace: NamespacePath,
-    /// The key to change.
-    #[schema(value_type = String)]
-    pub key: ConfigKey,
-    /// What to do with it: `Put`.
+    /// The key to change; absent where the governance of the namespace changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub key: Option<ConfigKey>,
+    /// What to do: `Put`, `Delete`, `Rollback` or `Govern`.
     #[schema(value_type = String, example = "Put")]
     pub operation: Operation,
-    /// The proposed value, any JSON; binary as a base64 string.
+    /// The proposed value, any JSON; binary as a base64 string. Absent for a deletion and for secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Value>)]
     pub value: Option<Box<RawValue>>,
     /// Its type.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub value_type: Option<ValueType>,
+    /// The version that a rollback goes back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_version: Option<u64>,
+    /// The change of governance, of operation `Govern`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub governance: Option<GovernanceChange>,
     /// What reviewers approve.
     #[schema(value_type = String)]
     pub digest: Digest,
-    /// Live version it was made against, 0 for none.
+    /// Live version it was made against, 0 for none; of governance: revision of the namespace.
     pub base_version: u64,
     /// `PendingReview`, `Approved`, `Published`, `Rejected`, `Withdrawn` or `Superseded`.
     #[schema(value_type = String, example = "PendingReview")]
@@ -49,6 +61,9 @@ pub struct PublishRequestView {
     /// Who asked for it.
     #[schema(value_type = String)]
     pub requested_by: Principal,
+    /// Everyone who had a hand in it: none of them may approve it.
+    #[schema(value_type = Vec<String>)]
+    pub contributors: BTreeSet<Principal>,
     /// Why.
     pub reason: Option<String>,
     /// Approvals needed by the policy at submission.
@@ -58,8 +73,25 @@ pub struct PublishRequestView {
     pub approvers: Vec<Principal>,
     /// The version it made.
     pub published_version: Option<u64>,
+    /// The request that this one tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub resubmits: Option<RequestId>,
+    /// True if the value is a secret and so is not shown.
+    #[serde(default)]
+    pub sensitive: bool,
     /// Every transition, oldest first.
     pub steps: Vec<StepView>,
+}
+
+/// The `PublishRequest` object of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectView {
+    /// Its Kubernetes namespace.
+    pub kubernetes_namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// One transition of a request.
@@ -86,41 +118,57 @@ impl PublishRequestView {
     /// The view of `request`; none if its value is no JSON, which would be a damaged record.
     pub fn of(request: PublishRequest) -> Option<Self> {
         let approvers = request.approvers().cloned().collect();
+        let (key, operation) = (request.key().cloned(), request.operation());
+        let reason = request.reason().map(str::to_owned);
+        let value = request.new_value().filter(|_| !request.is_sensitive);
+        let json = value.map(|value| RawValue::from_string(value.to_json_text()));
+        let (json, value_type) = (json.transpose().ok()?, request.new_value().map(ConfigValue::value_type));
         let PublishRequest {
             id,
-            kubernetes_namespace,
-            name,
+            object,
             namespace,
-            spec,
+            subject,
+            value: _,
             spec_digest: _,
             digest,
             base_version,
-            requested_by_username: _,
             requested_by,
+            contributors,
             required_approvals,
             state,
             steps,
             published_version,
+            resubmits,
+            is_sensitive,
         } = request;
-        let value = spec.value.as_ref();
-        let json = value.map(|value| RawValue::from_string(value.to_json_text()));
+        let (to_version, governance) = match subject {
+            Subject::Key(spec) => (spec.to_version, None),
+            Subject::Governance(change) => (None, Some(*change)),
+        };
         Some(Self {
             id,
-            kubernetes_namespace,
-            name,
+            object: object.map(|object| ObjectView {
+                kubernetes_namespace: object.kubernetes_namespace,
+                name: object.name,
+            }),
             namespace,
-            key: spec.key,
-            operation: spec.operation,
-            value: json.transpose().ok()?,
-            value_type: spec.value.map(|value| value.value_type()),
+            key,
+            operation,
+            value: json,
+            value_type,
+            to_version,
+            governance,
             digest,
             base_version,
             state,
             requested_by,
-            reason: spec.reason,
+            contributors,
+            reason,
             required_approvals,
             approvers,
             published_version,
+            resubmits,
+            sensitive: is_sensitive,
             steps: steps.into_iter().map(StepView::of).collect(),
         })
     }

@@ -1,21 +1,42 @@
 //! Runs one committed proposal on the state: dispatch without logic, one file a command.
 
 mod approve_request;
+mod caller;
 mod context;
+mod decide;
 mod declare_namespace;
+mod delete_draft;
+mod delete_entry;
+mod delete_namespace;
+mod describe_entry;
+mod go_live;
 mod governance;
+mod governing;
 mod initialise_cluster;
+mod issue_api_key;
 mod journal;
+mod judge;
+mod open_request;
+mod opening;
 mod publish;
+mod publish_approved;
+mod put_draft;
 mod put_entry;
+mod put_namespace;
+mod put_schema;
+mod record_delivery;
 mod register_stamp_key;
 mod reject_request;
 mod release_namespace;
+mod repeat;
 mod review;
+mod revoke_api_key;
+mod roll_back_entry;
+mod set_identity;
 mod submit_request;
 mod withdraw_request;
 
-use context::{Context, Stop};
+use context::{Context, Step, Stop};
 
 use crate::ids::LogPosition;
 use crate::outcome::{Applied, Outcome};
@@ -46,18 +67,12 @@ impl Accepted {
 /// Only when the view could not be read; the node must stop then.
 pub fn apply<V: StateView>(view: &V, at: LogPosition, proposal: &Proposal) -> Result<Applied, V::Error> {
     let context = Context::new(view, at, proposal)?;
-    let decided = match &proposal.command {
-        Command::InitialiseCluster(command) => initialise_cluster::apply(&context, command),
-        Command::RegisterStampKey(command) => register_stamp_key::apply(&context, command),
-        Command::DeclareNamespace(command) => declare_namespace::apply(&context, command),
-        Command::ReleaseNamespace(command) => release_namespace::apply(&context, command),
-        Command::SubmitRequest(command) => submit_request::apply(&context, command),
-        Command::ApproveRequest(command) => approve_request::apply(&context, command),
-        Command::RejectRequest(command) => reject_request::apply(&context, command),
-        Command::WithdrawRequest(command) => withdraw_request::apply(&context, command),
-        Command::PutEntry(command) => put_entry::apply(&context, command),
+    let decided = match repeat::known(&context, proposal) {
+        Ok(Some(before)) => Ok(before),
+        Ok(None) => run(&context, &proposal.command).map(|accepted| repeat::remember(&context, proposal, accepted)),
+        Err(stop) => Err(stop),
     };
-    match decided {
+    match decided.and_then(|accepted| repeat::forget(&context, accepted)) {
         Ok(Accepted { outcome, changes }) => Ok(Applied {
             result: Ok(outcome),
             changes,
@@ -67,5 +82,33 @@ pub fn apply<V: StateView>(view: &V, at: LogPosition, proposal: &Proposal) -> Re
             changes: Vec::new(),
         }),
         Err(Stop::Fault(fault)) => Err(fault),
+    }
+}
+
+fn run<V: StateView>(context: &Context<'_, V>, command: &Command) -> Step<Accepted, V> {
+    match command {
+        Command::InitialiseCluster(command) => initialise_cluster::apply(context, command),
+        Command::RegisterStampKey(command) => register_stamp_key::apply(context, command),
+        Command::DeclareNamespace(command) => declare_namespace::apply(context, command),
+        Command::ReleaseNamespace(command) => release_namespace::apply(context, command),
+        Command::SubmitRequest(command) => submit_request::apply(context, command),
+        Command::ApproveRequest(command) => approve_request::apply(context, command),
+        Command::RejectRequest(command) => reject_request::apply(context, command),
+        Command::WithdrawRequest(command) => withdraw_request::apply(context, command),
+        Command::PutEntry(command) => put_entry::apply(context, command),
+        Command::DeleteEntry(command) => delete_entry::apply(context, command),
+        Command::PutDraft(command) => put_draft::apply(context, command),
+        Command::DeleteDraft(command) => delete_draft::apply(context, command),
+        Command::OpenRequest(command) => open_request::apply(context, command),
+        Command::PublishApproved(command) => publish_approved::apply(context, command),
+        Command::RollBackEntry(command) => roll_back_entry::apply(context, command),
+        Command::PutNamespace(command) => put_namespace::apply(context, command),
+        Command::DeleteNamespace(command) => delete_namespace::apply(context, command),
+        Command::DescribeEntry(command) => describe_entry::apply(context, command),
+        Command::PutSchema(command) => put_schema::apply(context, command),
+        Command::SetIdentity(command) => set_identity::apply(context, command),
+        Command::IssueApiKey(command) => issue_api_key::apply(context, command),
+        Command::RevokeApiKey(command) => revoke_api_key::apply(context, command),
+        Command::RecordDelivery(command) => record_delivery::apply(context, command),
     }
 }

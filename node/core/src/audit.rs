@@ -45,17 +45,47 @@ pub enum AuditAction {
     /// A reviewed value went live.
     #[serde(rename = "config.published")]
     ConfigPublished,
-    /// A value went live without review, where the namespace allows it.
+    /// A value went live, or a key was deleted, without review, where the namespace allows it.
     #[serde(rename = "config.unreviewed")]
     ConfigUnreviewed,
+    /// An earlier version went live again without review, where the namespace allows it.
+    #[serde(rename = "config.rolled-back")]
+    ConfigRolledBack,
+    /// A draft was written.
+    #[serde(rename = "draft.updated")]
+    DraftUpdated,
+    /// A draft was thrown away, or became a version.
+    #[serde(rename = "draft.deleted")]
+    DraftDeleted,
+    /// A namespace was deleted.
+    #[serde(rename = "namespace.deleted")]
+    NamespaceDeleted,
+    /// Description, tags, pins or `final` of a key changed.
+    #[serde(rename = "entry.described")]
+    EntryDescribed,
+    /// A revision of a schema was stored.
+    #[serde(rename = "schema.stored")]
+    SchemaStored,
+    /// What can authenticate a person changed.
+    #[serde(rename = "identity.updated")]
+    IdentityUpdated,
+    /// An API key was issued.
+    #[serde(rename = "api-key.issued")]
+    ApiKeyIssued,
+    /// An API key was revoked.
+    #[serde(rename = "api-key.revoked")]
+    ApiKeyRevoked,
 }
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AuditActor {
-    /// The principal.
+    /// The principal: the person, where the login is an alias of one.
     pub principal: Principal,
+    /// The login, where it is another than the principal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Principal>,
     /// The groups that gave the right to it, as the stamp names them; none where the principal itself holds the role.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<Principal>,

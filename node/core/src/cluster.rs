@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::identity::Identity;
 use crate::ids::{ClusterId, Timestamp};
 
 /// Written once by `InitialiseCluster`; its presence means the cluster is bootstrapped.
@@ -16,6 +17,9 @@ pub struct ClusterRecord {
     pub name: String,
     /// Proposal time of the bootstrap.
     pub initialised_at: Timestamp,
+    /// What can authenticate a person, and who is one.
+    #[serde(default)]
+    pub identity: Identity,
 }
 
 /// One public key of the admission service. Keys overlap on rotation and have an end.

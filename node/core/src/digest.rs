@@ -135,6 +135,25 @@ pub struct Content<'a> {
     pub value_digest: Option<Digest>,
     /// Live version at submission, 0 for none.
     pub base_version: u64,
+    /// The version that a rollback goes back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_version: Option<u64>,
+}
+
+/// What an approval of a change of governance binds to.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GovernanceContent<'a> {
+    /// The cluster.
+    pub cluster_id: &'a ClusterId,
+    /// The namespace.
+    pub namespace: &'a NamespacePath,
+    /// Always [`Operation::Govern`].
+    pub operation: Operation,
+    /// Digest of the change, [`Digest::of_canonical`].
+    pub change_digest: Digest,
+    /// Revision of the namespace at submission.
+    pub base_revision: u64,
 }
 
 /// Digest of `content`.

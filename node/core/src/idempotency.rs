@@ -8,6 +8,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::ids::{LogPosition, Timestamp};
+use crate::outcome::Outcome;
 use crate::principal::Principal;
 
 /// A key: 1 to 128 visible ASCII characters, chosen by the client; unique among the writes of its principal.
@@ -111,6 +113,42 @@ impl TryFrom<String> for IdempotencyKey {
     fn try_from(text: String) -> Result<Self, IdempotencyKeyError> {
         Self::parse(&text)
     }
+}
+
+/// What tells a repeat of a call from another call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Idempotency {
+    /// From [`key_digest`]: nobody else's key is the same.
+    pub key: Digest,
+    /// From [`fingerprint`].
+    pub fingerprint: Digest,
+}
+
+/// What came of a call: answered again to its repeats. Refused calls leave none, so a repeat of them is decided anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdempotencyRecord {
+    /// See [`Idempotency::key`].
+    pub key: Digest,
+    /// See [`Idempotency::fingerprint`].
+    pub fingerprint: Digest,
+    /// What the first call was answered with.
+    pub outcome: Outcome,
+    /// Where the first call stands in the log.
+    pub position: LogPosition,
+    /// When the record ends, [`IdempotencyRecord::LIFE_MS`] after the first call.
+    pub ends_at: Timestamp,
+}
+
+impl IdempotencyRecord {
+    /// How long a repeat is recognised, in milliseconds: a day.
+    pub const LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+}
+
+/// Digest of a key and of whose it is.
+pub fn key_digest(principal: &Principal, key: &IdempotencyKey) -> Digest {
+    Digest::of_canonical(&(principal, key))
 }
 
 #[derive(Serialize)]

@@ -26,4 +26,5 @@ pub mod schema;
 pub mod stamp;
 pub mod state;
 pub mod value;
+pub mod verdict;
 pub mod webhook;

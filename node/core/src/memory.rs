@@ -2,28 +2,39 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 
+use crate::api_key::ApiKeyRecord;
 use crate::audit::{AuditEvent, AuditHead};
 use crate::cluster::{ClusterRecord, StampKey};
 use crate::digest::Digest;
-use crate::entry::{ConfigEntry, Version};
-use crate::ids::{ConfigKey, NamespacePath, RequestId};
-use crate::namespace::ConfigNamespace;
+use crate::entry::{ConfigEntry, Draft, Version};
+use crate::idempotency::IdempotencyRecord;
+use crate::ids::{ConfigKey, NamespacePath, RequestId, Timestamp};
+use crate::namespace::{ConfigNamespace, SchemaReference};
 use crate::publish_request::PublishRequest;
-use crate::state::{Change, StateView};
+use crate::state::{Change, Occupant, StateView, StoredSchema};
+use crate::webhook::{Delivery, TargetHealth};
 
 /// The whole state in ordered maps; reading it never fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryState {
-    cluster: Option<ClusterRecord>,
+    cluster: Option<Arc<ClusterRecord>>,
     stamp_keys: BTreeMap<String, StampKey>,
     nonces: BTreeMap<String, RequestId>,
     applied_specs: BTreeMap<(String, String, Digest), RequestId>,
-    namespaces: BTreeMap<NamespacePath, ConfigNamespace>,
+    namespaces: BTreeMap<NamespacePath, Arc<ConfigNamespace>>,
     claims: BTreeMap<(String, String), NamespacePath>,
     entries: BTreeMap<(NamespacePath, ConfigKey), ConfigEntry>,
     versions: BTreeMap<(NamespacePath, ConfigKey, u64), Version>,
     requests: BTreeMap<RequestId, PublishRequest>,
+    content_revisions: BTreeMap<NamespacePath, u64>,
+    drafts: BTreeMap<(NamespacePath, ConfigKey), Draft>,
+    schemas: BTreeMap<SchemaReference, StoredSchema>,
+    api_keys: BTreeMap<String, ApiKeyRecord>,
+    deliveries: BTreeMap<String, Delivery>,
+    target_health: BTreeMap<(NamespacePath, String), TargetHealth>,
+    idempotency: BTreeMap<Digest, IdempotencyRecord>,
     audit: Vec<AuditEvent>,
 }
 
@@ -37,7 +48,7 @@ impl MemoryState {
 
     fn write(&mut self, change: Change) {
         match change {
-            Change::PutCluster(record) => self.cluster = Some(record),
+            Change::PutCluster(record) => self.cluster = Some(Arc::new(record)),
             Change::PutStampKey(key) => {
                 self.stamp_keys.insert(key.key_id.clone(), key);
             }
@@ -54,7 +65,7 @@ impl MemoryState {
                     .insert((kubernetes_namespace, name, spec_digest), request_id);
             }
             Change::PutNamespace(namespace) => {
-                self.namespaces.insert(namespace.path.clone(), *namespace);
+                self.namespaces.insert(namespace.path.clone(), Arc::new(*namespace));
             }
             Change::PutClaim {
                 kubernetes_namespace,
@@ -79,8 +90,55 @@ impl MemoryState {
             Change::PutRequest(request) => {
                 self.requests.insert(request.id.clone(), *request);
             }
+            Change::DeleteNamespace(path) => {
+                self.namespaces.remove(&path);
+            }
+            Change::DeleteVersion { namespace, key, number } => {
+                self.versions.remove(&(namespace, key, number));
+            }
+            Change::PutContentRevision { path, revision } => {
+                self.content_revisions.insert(path, revision);
+            }
+            Change::PutDraft(draft) => {
+                self.drafts.insert((draft.namespace.clone(), draft.key.clone()), *draft);
+            }
+            Change::DeleteDraft { namespace, key } => {
+                self.drafts.remove(&(namespace, key));
+            }
+            Change::PutSchema(schema) => {
+                self.schemas.insert(schema.reference.clone(), *schema);
+            }
+            Change::PutApiKey(key) => {
+                self.api_keys.insert(key.name.clone(), *key);
+            }
+            Change::PutDelivery(delivery) => {
+                self.deliveries.insert(delivery.id.clone(), *delivery);
+            }
+            Change::DeleteDelivery { id } => {
+                self.deliveries.remove(&id);
+            }
+            Change::PutTargetHealth(health) => {
+                let place = (health.namespace.clone(), health.target.to_string());
+                self.target_health.insert(place, *health);
+            }
+            Change::PutIdempotency(record) => {
+                self.idempotency.insert(record.key, *record);
+            }
+            Change::DeleteIdempotency { ends_at: _, key } => {
+                self.idempotency.remove(&key);
+            }
             Change::AppendAudit(event) => self.audit.push(*event),
         }
+    }
+
+    /// Every draft, in order of namespace and key.
+    pub fn drafts(&self) -> impl Iterator<Item = &Draft> {
+        self.drafts.values()
+    }
+
+    /// Every delivery that is not finished, by id.
+    pub fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.values()
     }
 
     /// Every audit event, oldest first.
@@ -100,14 +158,14 @@ impl MemoryState {
 
     /// Every config namespace, in order of path.
     pub fn namespaces(&self) -> impl Iterator<Item = &ConfigNamespace> {
-        self.namespaces.values()
+        self.namespaces.values().map(Arc::as_ref)
     }
 }
 
 impl StateView for MemoryState {
     type Error = Infallible;
 
-    fn cluster(&self) -> Result<Option<ClusterRecord>, Infallible> {
+    fn cluster(&self) -> Result<Option<Arc<ClusterRecord>>, Infallible> {
         Ok(self.cluster.clone())
     }
 
@@ -129,7 +187,7 @@ impl StateView for MemoryState {
         Ok(self.applied_specs.get(&applied).cloned())
     }
 
-    fn namespace(&self, path: &NamespacePath) -> Result<Option<ConfigNamespace>, Infallible> {
+    fn namespace(&self, path: &NamespacePath) -> Result<Option<Arc<ConfigNamespace>>, Infallible> {
         Ok(self.namespaces.get(path).cloned())
     }
 
@@ -138,7 +196,7 @@ impl StateView for MemoryState {
         Ok(self.claims.get(&claim).cloned())
     }
 
-    fn namespaces_below(&self, path: &NamespacePath) -> Result<Vec<ConfigNamespace>, Infallible> {
+    fn namespaces_below(&self, path: &NamespacePath) -> Result<Vec<Arc<ConfigNamespace>>, Infallible> {
         let below = self
             .namespaces
             .values()
@@ -156,6 +214,65 @@ impl StateView for MemoryState {
 
     fn request(&self, id: &RequestId) -> Result<Option<PublishRequest>, Infallible> {
         Ok(self.requests.get(id).cloned())
+    }
+
+    fn occupant(&self, path: &NamespacePath) -> Result<Option<Occupant>, Infallible> {
+        let live = self
+            .entries
+            .values()
+            .find(|entry| entry.namespace == *path && entry.live.is_some());
+        let draft = || self.drafts.keys().find(|(namespace, _)| namespace == path);
+        let open = |request: &&PublishRequest| request.namespace == *path && !request.state.is_final();
+        let request = || self.requests.values().find(open);
+        Ok(live
+            .map(|entry| Occupant::Key(entry.key.clone()))
+            .or_else(|| draft().map(|(_, key)| Occupant::Draft(key.clone())))
+            .or_else(|| request().map(|request| Occupant::Request(request.id.clone()))))
+    }
+
+    fn content_revision(&self, path: &NamespacePath) -> Result<u64, Infallible> {
+        Ok(self.content_revisions.get(path).copied().unwrap_or(0))
+    }
+
+    fn draft(&self, namespace: &NamespacePath, key: &ConfigKey) -> Result<Option<Draft>, Infallible> {
+        Ok(self.drafts.get(&(namespace.clone(), key.clone())).cloned())
+    }
+
+    fn schema(&self, reference: &SchemaReference) -> Result<Option<StoredSchema>, Infallible> {
+        Ok(self.schemas.get(reference).cloned())
+    }
+
+    fn last_schema_revision(&self, path: &NamespacePath) -> Result<u64, Infallible> {
+        let of_path = self.schemas.keys().filter(|reference| reference.path == *path);
+        Ok(of_path.map(|reference| reference.revision).max().unwrap_or(0))
+    }
+
+    fn api_key(&self, name: &str) -> Result<Option<ApiKeyRecord>, Infallible> {
+        Ok(self.api_keys.get(name).cloned())
+    }
+
+    fn delivery(&self, id: &str) -> Result<Option<Delivery>, Infallible> {
+        Ok(self.deliveries.get(id).cloned())
+    }
+
+    fn target_health(&self, namespace: &NamespacePath, target: &str) -> Result<Option<TargetHealth>, Infallible> {
+        Ok(self.target_health.get(&(namespace.clone(), target.to_owned())).cloned())
+    }
+
+    fn idempotency(&self, key: Digest) -> Result<Option<IdempotencyRecord>, Infallible> {
+        Ok(self.idempotency.get(&key).cloned())
+    }
+
+    fn ended_idempotency(&self, time: Timestamp, limit: usize) -> Result<Vec<(Timestamp, Digest)>, Infallible> {
+        let mut ended: Vec<_> = self
+            .idempotency
+            .values()
+            .filter(|record| record.ends_at < time)
+            .map(|record| (record.ends_at, record.key))
+            .collect();
+        ended.sort_unstable();
+        ended.truncate(limit);
+        Ok(ended)
     }
 
     fn audit_head(&self) -> Result<AuditHead, Infallible> {

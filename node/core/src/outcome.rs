@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use crate::ids::{ClusterId, ConfigKey, LogPosition, NamespacePath, RequestId};
 use crate::principal::Principal;
 use crate::publish_request::{PublishRequest, RequestState};
+use crate::schema::Violation;
 use crate::state::Change;
 
 /// The result of one committed proposal. A rejected one has no changes.
@@ -50,11 +51,55 @@ pub enum Outcome {
     EntryWritten {
         /// Version number.
         version: u64,
-        /// Digest of the value.
+        /// Digest of the value; all zeros of a tombstone.
         digest: Digest,
         /// Where the version was written.
         position: LogPosition,
     },
+    /// The settings loosen governance: the old ones stay in force until others agree.
+    GovernancePending {
+        /// The namespace.
+        path: NamespacePath,
+        /// The request that waits for them.
+        request_id: RequestId,
+    },
+    /// The namespace is gone.
+    NamespaceDeleted {
+        /// Its path.
+        path: NamespacePath,
+    },
+    /// The draft as it is now.
+    DraftWritten {
+        /// Digest of its value.
+        digest: Digest,
+        /// Log index of its last change.
+        revision: u64,
+    },
+    /// There is no draft any more.
+    DraftDeleted,
+    /// The key is described so.
+    EntryDescribed,
+    /// The schema is stored under this revision.
+    SchemaStored {
+        /// Its path.
+        path: NamespacePath,
+        /// Its revision.
+        revision: u64,
+    },
+    /// What can authenticate a person is as asked for.
+    IdentitySet,
+    /// The API key works.
+    ApiKeyIssued {
+        /// Its name.
+        name: String,
+    },
+    /// The API key works no more.
+    ApiKeyRevoked {
+        /// Its name.
+        name: String,
+    },
+    /// The try is recorded (or was before).
+    DeliveryRecorded,
 }
 
 /// A refusal: the command was understood and the rules say no. Nothing changed.
@@ -220,13 +265,158 @@ pub enum Rejection {
         /// What was expected.
         expected: u64,
     },
-    /// `If-Match` did not match.
-    #[error("the live value has another digest than expected")]
+    /// `If-Match` or `If-None-Match` did not hold.
+    #[error("the present value is another than expected")]
     PreconditionFailed,
     /// Direct writes are off in this namespace.
     #[error("{namespace} requires approval; submit a publish request")]
     ApprovalRequired {
         /// The namespace.
         namespace: NamespacePath,
+    },
+    /// The people in this decision log in through different realms, and it is not known who is who.
+    #[error(
+        "{principal} logs in through another realm than the others here; map the logins of one person to each other in \
+         the identity settings of /"
+    )]
+    UnmappedIdentity {
+        /// Whom to map.
+        principal: Principal,
+    },
+    /// People ask and review elsewhere.
+    #[error("{namespace} takes requests and reviews by {open} only")]
+    ChannelClosed {
+        /// The namespace.
+        namespace: NamespacePath,
+        /// What is open.
+        open: String,
+    },
+    /// A `ConfigNamespace` object says what this namespace is.
+    #[error("{path} is managed by the ConfigNamespace object {owner}; change that object")]
+    ManagedByKubernetes {
+        /// The namespace.
+        path: NamespacePath,
+        /// `kubernetes-namespace/name` of the object.
+        owner: String,
+    },
+    /// The namespace still holds something.
+    #[error("{path} is not empty: it has {occupant}")]
+    NamespaceNotEmpty {
+        /// The namespace.
+        path: NamespacePath,
+        /// For example `the live key rate`.
+        occupant: String,
+    },
+    /// The namespace, schema or key has moved on.
+    #[error("{what} is at revision {actual}, {expected} was expected")]
+    RevisionMismatch {
+        /// What was to be changed.
+        what: String,
+        /// The revision it has, 0 for none.
+        actual: u64,
+        /// The revision that was expected.
+        expected: u64,
+    },
+    /// The key has no such draft.
+    #[error("{key} has no such draft in {namespace}")]
+    DraftNotFound {
+        /// The namespace.
+        namespace: NamespacePath,
+        /// The key.
+        key: ConfigKey,
+    },
+    /// No such key, or it is deleted.
+    #[error("{namespace} has no key {key}")]
+    KeyNotFound {
+        /// The namespace.
+        namespace: NamespacePath,
+        /// The key.
+        key: ConfigKey,
+    },
+    /// The version never was, or the retention has dropped it.
+    #[error("{key} has no retained version {version}")]
+    VersionNotFound {
+        /// The key.
+        key: ConfigKey,
+        /// The version.
+        version: u64,
+    },
+    /// An ancestor keeps the key for itself.
+    #[error("{key} is final in {ancestor}; no namespace below may have it")]
+    FinalKey {
+        /// The key.
+        key: ConfigKey,
+        /// Where it is final.
+        ancestor: NamespacePath,
+    },
+    /// The change would break the schema where it holds now.
+    #[error("the schema does not allow it: {} violations", violations.len())]
+    ValidationFailed {
+        /// What would be broken.
+        violations: Vec<Violation>,
+    },
+    /// What the leader looked at has changed since: it judges again.
+    #[error("the namespace changed while its schema was evaluated; try again")]
+    VerdictOutdated,
+    /// A plain secret in an object is in too many places already.
+    #[error(
+        "{key} is a secret: give a reference or the digest of a draft, and rotate the secret that was in the object"
+    )]
+    PlainSecretInObject {
+        /// The key.
+        key: ConfigKey,
+    },
+    /// A secret that would enter the log as it is.
+    #[error("{key} is a secret, and the nodes have no sealing key; set --sealing-keys, or give a reference")]
+    NotSealed {
+        /// The key.
+        key: ConfigKey,
+    },
+    /// No such revision of a schema.
+    #[error("there is no revision {revision} of schema {path}")]
+    SchemaNotFound {
+        /// The path.
+        path: NamespacePath,
+        /// The revision.
+        revision: u64,
+    },
+    /// Not enough people have approved by the policy of now.
+    #[error("{counted} approvals count, {required} are needed")]
+    NotEnoughApprovals {
+        /// How many count.
+        counted: u8,
+        /// How many are needed.
+        required: u8,
+    },
+    /// The API key has ended, or its scope does not reach there.
+    #[error("{principal} cannot be used for this: {detail}")]
+    KeyNotAccepted {
+        /// The key.
+        principal: Principal,
+        /// Why.
+        detail: String,
+    },
+    /// The name is taken by another key, for ever.
+    #[error("an API key {name} was issued before; names are never used again")]
+    ApiKeyNameTaken {
+        /// The name.
+        name: String,
+    },
+    /// No such API key.
+    #[error("there is no API key {name}")]
+    ApiKeyNotFound {
+        /// The name.
+        name: String,
+    },
+    /// The idempotency key was used for another call.
+    #[error("the idempotency key was used for another call")]
+    IdempotencyKeyReused,
+    /// Only who asked for it takes it back.
+    #[error("only {requester} may withdraw this request, not {principal}")]
+    NotRequester {
+        /// Who tried.
+        principal: Principal,
+        /// Who asked.
+        requester: Principal,
     },
 }

@@ -4,13 +4,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api_key::ApiKeyRecord;
 use crate::cluster::StampKey;
+use crate::digest::Digest;
+use crate::entry::EntryMeta;
+use crate::idempotency::Idempotency;
+use crate::identity::Identity;
 use crate::ids::{ClusterId, ConfigKey, NamespacePath, RequestId, Timestamp};
 use crate::namespace::{Claim, NamespaceSettings, Workflow};
 use crate::principal::{Actor, Principal};
 use crate::publish_request::RequestSpec;
 use crate::stamp::{GovernanceStatement, RequesterStatement, ReviewStatement, Signed, StampKeyStatement};
 use crate::value::ConfigValue;
+use crate::verdict::Verdict;
+use crate::webhook::DeliveryResult;
 
 /// One entry offered to the Raft log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +27,9 @@ pub struct Proposal {
     pub proposed_at: Timestamp,
     /// W3C trace id (32 hex digits) of the call that caused it; copied into the audit event.
     pub trace_id: Option<String>,
+    /// What tells a repeat of the call from another one, where the caller gave a key for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<Idempotency>,
     /// The intent.
     pub command: Command,
 }
@@ -46,6 +56,101 @@ pub enum Command {
     WithdrawRequest(WithdrawRequest),
     /// Direct write of one key, only where approval is not required.
     PutEntry(PutEntry),
+    /// Direct deletion of one key, only where approval is not required.
+    DeleteEntry(DeleteEntry),
+    /// Writes the draft of one key.
+    PutDraft(PutDraft),
+    /// Throws the draft of one key away.
+    DeleteDraft(DeleteDraft),
+    /// Opens a publish request in the name of an authenticated caller.
+    OpenRequest(OpenRequest),
+    /// Publishes what was approved, where that waits for a publisher.
+    PublishApproved(ReviewRequest),
+    /// Goes back to an earlier version: at once, or by a publish request.
+    RollBackEntry(RollBackEntry),
+    /// Creates or updates a config namespace in the name of an authenticated caller.
+    PutNamespace(PutNamespace),
+    /// Deletes an empty config namespace.
+    DeleteNamespace(DeleteNamespace),
+    /// Says something about a key beside its value.
+    DescribeEntry(DescribeEntry),
+    /// Stores a revision of a schema.
+    PutSchema(PutSchema),
+    /// Changes what can authenticate a person.
+    SetIdentity(SetIdentity),
+    /// Issues an API key.
+    IssueApiKey(IssueApiKey),
+    /// Ends an API key.
+    RevokeApiKey(RevokeApiKey),
+    /// Records one try to deliver a webhook; bookkeeping.
+    RecordDelivery(RecordDelivery),
+}
+
+impl Command {
+    /// True if an accepted one is a transition of a governed thing and so leaves an audit event. Deliveries are
+    /// bookkeeping.
+    pub const fn is_audited(&self) -> bool {
+        match self {
+            Self::InitialiseCluster(_)
+            | Self::RegisterStampKey(_)
+            | Self::DeclareNamespace(_)
+            | Self::ReleaseNamespace(_)
+            | Self::SubmitRequest(_)
+            | Self::ApproveRequest(_)
+            | Self::RejectRequest(_)
+            | Self::WithdrawRequest(_)
+            | Self::PutEntry(_)
+            | Self::DeleteEntry(_)
+            | Self::PutDraft(_)
+            | Self::DeleteDraft(_)
+            | Self::OpenRequest(_)
+            | Self::PublishApproved(_)
+            | Self::RollBackEntry(_)
+            | Self::PutNamespace(_)
+            | Self::DeleteNamespace(_)
+            | Self::DescribeEntry(_)
+            | Self::PutSchema(_)
+            | Self::SetIdentity(_)
+            | Self::IssueApiKey(_)
+            | Self::RevokeApiKey(_) => true,
+            Self::RecordDelivery(_) => false,
+        }
+    }
+
+    /// The authenticated caller who gives it; none of one that carries stamps, or that no person gives.
+    pub const fn caller_mut(&mut self) -> Option<&mut Actor> {
+        match self {
+            Self::PutEntry(command) => Some(&mut command.actor),
+            Self::DeleteEntry(command) => Some(&mut command.actor),
+            Self::PutDraft(command) => Some(&mut command.actor),
+            Self::DeleteDraft(command) => Some(&mut command.actor),
+            Self::OpenRequest(command) => Some(&mut command.actor),
+            Self::RollBackEntry(command) => Some(&mut command.actor),
+            Self::PutNamespace(command) => Some(&mut command.actor),
+            Self::DeleteNamespace(command) => Some(&mut command.actor),
+            Self::DescribeEntry(command) => Some(&mut command.actor),
+            Self::PutSchema(command) => Some(&mut command.actor),
+            Self::SetIdentity(command) => Some(&mut command.actor),
+            Self::IssueApiKey(command) => Some(&mut command.actor),
+            Self::RevokeApiKey(command) => Some(&mut command.actor),
+            Self::ApproveRequest(command) | Self::RejectRequest(command) | Self::PublishApproved(command) => {
+                match &mut command.review {
+                    Review::Authenticated(review) => Some(&mut review.actor),
+                    Review::Stamped(_) => None,
+                }
+            }
+            Self::WithdrawRequest(command) => match &mut command.cause {
+                WithdrawCause::ByActor(review) => Some(&mut review.actor),
+                WithdrawCause::ByRequester(_) | WithdrawCause::ObjectDeleted => None,
+            },
+            Self::InitialiseCluster(_)
+            | Self::RegisterStampKey(_)
+            | Self::DeclareNamespace(_)
+            | Self::ReleaseNamespace(_)
+            | Self::SubmitRequest(_)
+            | Self::RecordDelivery(_) => None,
+        }
+    }
 }
 
 /// Bootstraps the state with what the operator's one-use token authorised.
@@ -64,6 +169,9 @@ pub struct InitialiseCluster {
     pub workflow: Workflow,
     /// First key of the admission service; none only where nothing is ever stamped (`confman-node dev`).
     pub stamp_key: Option<StampKey>,
+    /// What can authenticate a person besides a stamp, and who is one.
+    #[serde(default)]
+    pub identity: Identity,
 }
 
 /// Adds `key`, vouched for by the current key that signed the statement.
@@ -108,6 +216,9 @@ pub struct SubmitRequest {
     pub spec: RequestSpec,
     /// Who created the object, signed by admission; binds the spec by its digest.
     pub requester: Signed<RequesterStatement>,
+    /// What the schemas say about it; none where none holds.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
 }
 
 /// One review of one request. Idempotent by (request, reviewer, decision).
@@ -116,8 +227,34 @@ pub struct SubmitRequest {
 pub struct ReviewRequest {
     /// The request under review.
     pub request_id: RequestId,
-    /// Who decided what on which digest, signed by admission.
-    pub review: Signed<ReviewStatement>,
+    /// Who decided what on which digest.
+    pub review: Review,
+    /// What the schemas say about the change, of an approval that may publish; none where none holds.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// Who decided what, and how that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Review {
+    /// Signed by admission.
+    Stamped(Box<Signed<ReviewStatement>>),
+    /// By an authenticated caller.
+    Authenticated(AuthenticatedReview),
+}
+
+/// The review of an authenticated caller; the command says what they decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuthenticatedReview {
+    /// Who.
+    pub actor: Actor,
+    /// Content digest under review.
+    pub digest: Digest,
+    /// Why, at most 2 KiB.
+    #[serde(default)]
+    pub comment: Option<String>,
 }
 
 /// Ends a pending request without a decision.
@@ -136,6 +273,8 @@ pub struct WithdrawRequest {
 pub enum WithdrawCause {
     /// The requester said so in a stamped review with decision `Withdraw`.
     ByRequester(Box<Signed<ReviewStatement>>),
+    /// The requester said so as an authenticated caller.
+    ByActor(AuthenticatedReview),
     /// The `PublishRequest` object with this UID no longer exists.
     ObjectDeleted,
 }
@@ -152,6 +291,213 @@ pub struct PutEntry {
     pub key: ConfigKey,
     /// The new value.
     pub value: ConfigValue,
-    /// Digest of the live value the caller saw (`If-Match`); none writes unconditionally.
-    pub expected_digest: Option<crate::digest::Digest>,
+    /// What the caller saw.
+    pub expected: Precondition,
+    /// What the schemas say about it; none where none holds.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// What must hold of the present value or row for a write to happen (RFC 9110, section 13.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Precondition {
+    /// Nothing.
+    #[default]
+    Any,
+    /// There is one (`If-Match: *`).
+    Present,
+    /// There is none (`If-None-Match: *`).
+    Absent,
+    /// It has this digest (`If-Match`).
+    Digest(Digest),
+}
+
+/// Direct deletion of one key by an authenticated caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeleteEntry {
+    /// Who deletes.
+    pub actor: Actor,
+    /// Config namespace of the key.
+    pub namespace: NamespacePath,
+    /// The key.
+    pub key: ConfigKey,
+    /// What the caller saw.
+    pub expected: Precondition,
+    /// What the schemas say about it; none where none holds.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// Writes the draft of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PutDraft {
+    /// Who writes.
+    pub actor: Actor,
+    /// Config namespace of the key.
+    pub namespace: NamespacePath,
+    /// The key.
+    pub key: ConfigKey,
+    /// The value; may break the schema, but is sealed where the schema asks for it.
+    pub value: ConfigValue,
+    /// What the caller saw.
+    pub expected: Precondition,
+    /// What the schemas say about it: only the rules count; none where none holds.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// Throws the draft of one key away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeleteDraft {
+    /// Who.
+    pub actor: Actor,
+    /// Config namespace of the key.
+    pub namespace: NamespacePath,
+    /// The key.
+    pub key: ConfigKey,
+    /// What the caller saw.
+    pub expected: Precondition,
+}
+
+/// Opens a publish request in the name of an authenticated caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpenRequest {
+    /// Who asks.
+    pub actor: Actor,
+    /// Config namespace of the key.
+    pub namespace: NamespacePath,
+    /// What for; `namespaceRef` is the path.
+    pub spec: RequestSpec,
+    /// The rejected or withdrawn request that this one tries again.
+    #[serde(default)]
+    pub resubmits: Option<RequestId>,
+    /// What the schemas say about it; none where none holds.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// Goes back to a retained version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RollBackEntry {
+    /// Who.
+    pub actor: Actor,
+    /// Config namespace of the key.
+    pub namespace: NamespacePath,
+    /// The key.
+    pub key: ConfigKey,
+    /// The version to go back to.
+    pub to_version: u64,
+    /// Why, at most 2 KiB.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// What the schemas say about it; none where none holds.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// Creates or updates a config namespace in the name of an authenticated caller. What loosens it becomes a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PutNamespace {
+    /// Who.
+    pub actor: Actor,
+    /// Its path.
+    pub path: NamespacePath,
+    /// All of its settings.
+    pub settings: NamespaceSettings,
+    /// Revision that the caller saw, 0 for "there is none"; none: whatever is there.
+    #[serde(default)]
+    pub expected_revision: Option<u64>,
+}
+
+/// Deletes a config namespace without live keys, namespaces below it, or open requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeleteNamespace {
+    /// Who.
+    pub actor: Actor,
+    /// Its path.
+    pub path: NamespacePath,
+    /// Revision that the caller saw; none: whatever is there.
+    #[serde(default)]
+    pub expected_revision: Option<u64>,
+}
+
+/// Says something about a key beside its value. Clearing `final` or a pin becomes a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DescribeEntry {
+    /// Who.
+    pub actor: Actor,
+    /// Config namespace of the key.
+    pub namespace: NamespacePath,
+    /// The key; it has or had a version.
+    pub key: ConfigKey,
+    /// All that is said about it.
+    pub meta: EntryMeta,
+}
+
+/// Stores the next revision of a schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PutSchema {
+    /// Who: an admin of the namespace at `path`, or of its nearest ancestor.
+    pub actor: Actor,
+    /// Path behind `/schemas`.
+    pub path: NamespacePath,
+    /// Canonical JSON text; the proposer has compiled it.
+    pub text: String,
+    /// Last revision that the caller saw, 0 for none; none: whatever is there.
+    #[serde(default)]
+    pub expected_revision: Option<u64>,
+}
+
+/// Changes what can authenticate a person. Other than adding an alias it becomes a request on `/`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetIdentity {
+    /// Who: an admin of `/`.
+    pub actor: Actor,
+    /// All of it.
+    pub identity: Identity,
+}
+
+/// Issues an API key; the text of the key never enters the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IssueApiKey {
+    /// Who: an admin of the key's scope, or of `/`.
+    pub actor: Actor,
+    /// The key: creator and time are set by apply.
+    pub key: ApiKeyRecord,
+}
+
+/// Ends an API key at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevokeApiKey {
+    /// Who: an admin of the key's scope, or of `/`.
+    pub actor: Actor,
+    /// Its name.
+    pub name: String,
+}
+
+/// Records one try to deliver a webhook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordDelivery {
+    /// Id of the delivery.
+    pub delivery_id: String,
+    /// Attempts before this one, so that a repeat counts once.
+    pub attempt: u32,
+    /// What came of it.
+    pub result: DeliveryResult,
+    /// Randomness for the next try, 0 to 1000.
+    pub jitter_permille: u16,
 }

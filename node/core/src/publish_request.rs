@@ -6,7 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::entry::EntryMeta;
+use crate::identity::Identity;
 use crate::ids::{ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
+use crate::namespace::{Claim, NamespaceSettings};
 use crate::principal::Principal;
 use crate::value::ConfigValue;
 
@@ -16,7 +19,7 @@ use crate::value::ConfigValue;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequestSpec {
-    /// Name of the `ConfigNamespace` object in the same Kubernetes namespace.
+    /// Name of the `ConfigNamespace` object in the same Kubernetes namespace; without an object, the path.
     pub namespace_ref: String,
     /// The key to change.
     pub key: ConfigKey,
@@ -34,6 +37,12 @@ pub struct RequestSpec {
     /// Kubernetes user names that this was made on behalf of, at most 16; they may not approve it.
     #[serde(default)]
     pub on_behalf_of: BTreeSet<String>,
+    /// The version to go back to; required for `Rollback`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_version: Option<u64>,
+    /// Digest of the draft whose value is asked for, instead of `value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Digest>,
 }
 
 impl RequestSpec {
@@ -50,6 +59,12 @@ impl RequestSpec {
 pub enum Operation {
     /// Publish a new value.
     Put,
+    /// Delete the key.
+    Delete,
+    /// Publish the value of an earlier version again.
+    Rollback,
+    /// Change the governance of the namespace.
+    Govern,
 }
 
 /// Where a request stands.
@@ -57,7 +72,7 @@ pub enum Operation {
 pub enum RequestState {
     /// Waiting for reviews.
     PendingReview,
-    /// Enough approvals; publishing. Passed through within one log entry.
+    /// Enough approvals; waits for a publisher where the namespace says so.
     Approved,
     /// The value is live (or was, since).
     Published,
@@ -105,6 +120,8 @@ pub enum Decision {
     Reject,
     /// The requester takes it back.
     Withdraw,
+    /// Publish what is approved.
+    Publish,
 }
 
 impl fmt::Display for Decision {
@@ -150,30 +167,83 @@ pub enum StepKind {
     Superseded,
 }
 
+/// The `PublishRequest` object that a request came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequestObject {
+    /// Its Kubernetes namespace.
+    pub kubernetes_namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Kubernetes user name of the requester, as stamped.
+    pub requested_by_username: String,
+}
+
+/// What a request is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Subject {
+    /// One key.
+    Key(RequestSpec),
+    /// The governance of the namespace.
+    Governance(Box<GovernanceChange>),
+}
+
+/// A change that loosens governance, and so needs others to agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GovernanceChange {
+    /// The settings of the namespace.
+    Settings(SettingsChange),
+    /// `final` or a pin of a key.
+    Entry {
+        /// The key.
+        key: ConfigKey,
+        /// What is said about it from then on.
+        meta: EntryMeta,
+    },
+    /// What can authenticate a person; of `/` only.
+    Identity(Identity),
+}
+
+/// New settings of a namespace, and what they come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SettingsChange {
+    /// The settings.
+    pub settings: NamespaceSettings,
+    /// The object that asked; none over HTTP.
+    pub claim: Option<Claim>,
+    /// Digest of its governance stamp.
+    pub governance_stamp: Option<Digest>,
+    /// In a line: what it loosens.
+    pub loosens: String,
+}
+
 /// A publish request as replicated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublishRequest {
-    /// UID of its object.
+    /// UID of its object; without one, `pr-` and the log index of its submission.
     pub id: RequestId,
-    /// Kubernetes namespace of its object.
-    pub kubernetes_namespace: String,
-    /// Name of its object.
-    pub name: String,
-    /// Config namespace of the key.
+    /// Its object; none for one made over HTTP, or by a change of governance.
+    pub object: Option<RequestObject>,
+    /// Config namespace of the change.
     pub namespace: NamespacePath,
     /// What was asked for.
-    pub spec: RequestSpec,
-    /// Digest of `spec`; a repeat with another is refused.
+    pub subject: Subject,
+    /// The value that a draft or an earlier version had at submission, where the spec itself has none.
+    pub value: Option<ConfigValue>,
+    /// Digest of what was asked for; a repeat with another is refused.
     pub spec_digest: Digest,
     /// What reviewers approve: see [`crate::digest::content_digest`].
     pub digest: Digest,
-    /// Live version at submission, 0 for none.
+    /// Live version at submission, 0 for none; of governance: revision of the namespace.
     pub base_version: u64,
-    /// Kubernetes user name of the requester, as stamped.
-    pub requested_by_username: String,
     /// The requester.
     pub requested_by: Principal,
+    /// Everyone who had a hand in it, the requester among them: none of them may approve.
+    pub contributors: BTreeSet<Principal>,
     /// Approvals needed by the policy at submission (one more when the requester is no named human).
     pub required_approvals: u8,
     /// Where it stands.
@@ -183,6 +253,12 @@ pub struct PublishRequest {
     /// The version it made, or found live; for a superseded one: the version that the same spec made before.
     #[serde(default)]
     pub published_version: Option<u64>,
+    /// The rejected request that this one tries again.
+    #[serde(default)]
+    pub resubmits: Option<RequestId>,
+    /// True if the schema calls the key sensitive or encrypted: its value is not shown in diffs.
+    #[serde(default)]
+    pub is_sensitive: bool,
 }
 
 impl PublishRequest {
@@ -194,13 +270,48 @@ impl PublishRequest {
             .map(|step| &step.actor)
     }
 
-    /// Requester and everyone it was made on behalf of: none of them may approve.
-    pub fn contributors(&self) -> BTreeSet<Principal> {
-        let on_behalf_of = self
-            .spec
-            .on_behalf_of
-            .iter()
-            .map(|username| Principal::from_kubernetes_username(username));
-        on_behalf_of.chain([self.requested_by.clone()]).collect()
+    /// The key that it changes, if it changes one.
+    pub fn key(&self) -> Option<&ConfigKey> {
+        match &self.subject {
+            Subject::Key(spec) => Some(&spec.key),
+            Subject::Governance(change) => match change.as_ref() {
+                GovernanceChange::Entry { key, meta: _ } => Some(key),
+                GovernanceChange::Settings(_) | GovernanceChange::Identity(_) => None,
+            },
+        }
+    }
+
+    /// What it does.
+    pub fn operation(&self) -> Operation {
+        match &self.subject {
+            Subject::Key(spec) => spec.operation,
+            Subject::Governance(_) => Operation::Govern,
+        }
+    }
+
+    /// What was asked for, of a request for a key.
+    pub fn spec(&self) -> Option<&RequestSpec> {
+        match &self.subject {
+            Subject::Key(spec) => Some(spec),
+            Subject::Governance(_) => None,
+        }
+    }
+
+    /// The value that goes live; none for a deletion, or where governance changes.
+    pub fn new_value(&self) -> Option<&ConfigValue> {
+        self.value
+            .as_ref()
+            .or_else(|| self.spec().and_then(|spec| spec.value.as_ref()))
+    }
+
+    /// Why it was asked for.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Key(spec) => spec.reason.as_deref(),
+            Subject::Governance(change) => match change.as_ref() {
+                GovernanceChange::Settings(change) => Some(&change.loosens),
+                GovernanceChange::Entry { .. } | GovernanceChange::Identity(_) => None,
+            },
+        }
     }
 }

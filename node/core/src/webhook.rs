@@ -1,6 +1,7 @@
 //! Webhook targets of a namespace, and which of them an event is delivered to.
 
 mod delivery;
+mod health;
 mod url;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{NamespacePath, Timestamp};
 
 pub use delivery::{Delivery, DeliveryResult, DeliveryState, FailureCause};
+pub use health::TargetHealth;
 pub use url::{WebhookHost, WebhookUrl};
 
 /// Why a webhook target was refused; names the limit that was broken.

@@ -39,22 +39,18 @@ mod tests {
         ConfigNamespace {
             path: NamespacePath::parse(path).expect("a valid path"),
             claim: None,
-            settings: NamespaceSettings {
-                display_name: None,
-                description: None,
-                governance: Governance {
-                    owner: None,
-                    inherit,
-                    roles: BTreeMap::from([(role, BTreeSet::from([subject]))]),
-                    workflow: None,
-                },
-            },
+            settings: NamespaceSettings::governed(Governance {
+                inherit,
+                roles: BTreeMap::from([(role, BTreeSet::from([subject]))]),
+                ..Governance::inherited()
+            }),
             governance_stamp: None,
             created_at: Timestamp::default(),
             created_by: Principal::user("ada"),
             updated_at: Timestamp::default(),
             updated_by: Principal::user("ada"),
             revision: 1,
+            governance_request: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use confman_core::principal::Actor;
-use confman_core::proposal::{Command, PutEntry};
+use confman_core::proposal::Command;
 
 use super::api_keys::{ApiKeys, KeyError};
 
@@ -43,30 +43,19 @@ impl fmt::Debug for Credential {
 impl Credential {
     /// `command` in the name of whoever holds the credential by what this node knows, whatever name it came with.
     pub fn authenticate(&self, api_keys: &ApiKeys, command: Command) -> Result<Command, CredentialError> {
-        match command {
-            Command::PutEntry(put) => match self {
-                Self::ApiKey(text) => {
-                    let holder = api_keys.authenticate(text)?;
-                    let actor = Actor {
-                        ip: put.actor.ip,
-                        ..Actor::clone(&holder)
-                    };
-                    Ok(Command::PutEntry(PutEntry { actor, ..put }))
-                }
-                Self::Courier => Err(CredentialError::WrongKind),
-            },
-            command @ (Command::InitialiseCluster(_)
-            | Command::RegisterStampKey(_)
-            | Command::DeclareNamespace(_)
-            | Command::ReleaseNamespace(_)
-            | Command::SubmitRequest(_)
-            | Command::ApproveRequest(_)
-            | Command::RejectRequest(_)
-            | Command::WithdrawRequest(_)) => match self {
-                Self::Courier => Ok(command),
-                Self::ApiKey(_) => Err(CredentialError::WrongKind),
-            },
+        let mut command = command;
+        match (self, command.caller_mut()) {
+            (Self::Courier, None) => {}
+            (Self::ApiKey(text), Some(actor)) => {
+                let holder = api_keys.authenticate(text)?;
+                *actor = Actor {
+                    ip: actor.ip.take(),
+                    ..Actor::clone(&holder)
+                };
+            }
+            (Self::Courier, Some(_)) | (Self::ApiKey(_), None) => return Err(CredentialError::WrongKind),
         }
+        Ok(command)
     }
 }
 
@@ -75,7 +64,7 @@ mod tests {
     use confman_core::ids::{ConfigKey, NamespacePath};
     use confman_core::namespace::Claim;
     use confman_core::principal::Principal;
-    use confman_core::proposal::ReleaseNamespace;
+    use confman_core::proposal::{Precondition, PutEntry, ReleaseNamespace};
     use confman_core::value::ConfigValue;
 
     use super::*;
@@ -87,7 +76,8 @@ mod tests {
             namespace: NamespacePath::root(),
             key: ConfigKey::parse("colour").expect("a key"),
             value: ConfigValue::from_text("blue").expect("a value"),
-            expected_digest: None,
+            expected: Precondition::Any,
+            verdict: None,
         })
     }
 

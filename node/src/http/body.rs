@@ -110,6 +110,7 @@ fn invalid_value(error: &ValueError) -> Problem {
         ValueError::Malformed(_)
         | ValueError::InexactNumber(_)
         | ValueError::DuplicateMember(_)
+        | ValueError::BadReference { .. }
         | ValueError::BadBase64(_) => problem(ProblemType::InvalidBody),
     }
 }

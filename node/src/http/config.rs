@@ -149,8 +149,7 @@ fn not_found() -> Problem {
 /// Writes a key directly. The rules decide in the log; what they would refuse for want of a role is not even proposed.
 pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
     let KeyTarget { namespace, key } = target::key(target::behind(call.path(), PREFIX))?;
-    let expected_digest = negotiate::required_digest(call.headers())?;
-    negotiate::refuse_if_none_match(call.headers())?;
+    let expected = negotiate::precondition(call.headers())?;
     let actor = call.actor_with_address()?;
     let check = || check_write(&app.reader.state().namespaces(), &actor, &namespace);
     if check().is_err() {
@@ -166,7 +165,8 @@ pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>,
         namespace: namespace.clone(),
         key: key.clone(),
         value,
-        expected_digest,
+        expected,
+        verdict: None,
     });
     let answered = app
         .proposer
@@ -192,22 +192,14 @@ fn check_write(namespaces: &Namespaces, actor: &Actor, namespace: &NamespacePath
 
 fn written(namespace: NamespacePath, key: ConfigKey, answered: Answered) -> Result<Response<Body>, Problem> {
     let entry = answered.position;
-    let (version, digest, position) = match answered.verdict.map_err(Problem::from_rejection)? {
-        Outcome::EntryWritten {
-            version,
-            digest,
-            position,
-        } => (version, digest, position),
-        Outcome::ClusterInitialised { .. }
-        | Outcome::StampKeyRegistered { .. }
-        | Outcome::NamespaceDeclared { .. }
-        | Outcome::NamespaceReleased { .. }
-        | Outcome::Request(_) => {
-            return Err(Problem::new(
-                ProblemType::Internal,
-                "the state machine answered something else",
-            ));
-        }
+    let outcome = answered.verdict.map_err(Problem::from_rejection)?;
+    let Outcome::EntryWritten {
+        version,
+        digest,
+        position,
+    } = outcome
+    else {
+        return Err(reply::unexpected(&outcome));
     };
     let mut response = reply::json(&WrittenView {
         namespace,

@@ -9,7 +9,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response, StatusCode};
 
 use super::App;
-use super::call::{Call, bad_parameter, storage_problem};
+use super::call::{Call, bad_parameter};
 use super::reply;
 use crate::metrics::CONTENT_TYPE;
 use crate::raft::status::not_ready;
@@ -32,12 +32,7 @@ pub async fn ready(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
         Some("linearizable") => true,
         Some(_) => return Err(bad_parameter("level", "must be local or linearizable")),
     };
-    let initialised = app
-        .reader
-        .state()
-        .cluster()
-        .map_err(|error| storage_problem(&error))?
-        .is_some();
+    let initialised = app.reader.state().cluster().is_some();
     let mut reason = not_ready(&app.raft, initialised);
     if app.stopping.is_cancelled() {
         reason = Some("this node is stopping");

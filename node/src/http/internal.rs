@@ -6,7 +6,8 @@ use confman_api::problem::{Problem, ProblemType};
 use confman_core::ids::RequestId;
 use confman_core::outcome::Outcome;
 use confman_core::proposal::{
-    Command, DeclareNamespace, RegisterStampKey, ReleaseNamespace, ReviewRequest, SubmitRequest, WithdrawRequest,
+    Command, DeclareNamespace, RegisterStampKey, ReleaseNamespace, Review, ReviewRequest, SubmitRequest, WithdrawCause,
+    WithdrawRequest,
 };
 use confman_core::publish_request::{Decision, PublishRequest, RequestState};
 use http::{HeaderValue, Response};
@@ -24,8 +25,9 @@ const REQUESTS: &str = "/internal/v1/publish-requests/";
 
 /// How this node sees the cluster.
 pub fn status(app: &App) -> Result<Response<Body>, Problem> {
-    let cluster = app.reader.state().cluster().map_err(|error| storage_problem(&error))?;
-    reply::json(&node_status(&app.raft, cluster.map(|cluster| cluster.cluster_id)))
+    let cluster = app.reader.state().cluster();
+    let id = cluster.map(|cluster| cluster.cluster_id.clone());
+    reply::json(&node_status(&app.raft, id))
 }
 
 /// Bootstraps the cluster.
@@ -93,17 +95,19 @@ pub async fn publish_requests(app: &App, call: &Call) -> Result<Response<Body>, 
     let page = app.list(move |view| view.requests_by_state(state, after.as_ref(), limit));
     let page = page.await?;
     reply::json(&RequestPage {
-        items: page.items.into_iter().map(reference).collect(),
+        items: page.items.into_iter().filter_map(reference).collect(),
         next: page.next,
     })
 }
 
-fn reference(request: PublishRequest) -> RequestReference {
-    RequestReference {
+/// Requests without an object are not the operator's business.
+fn reference(request: PublishRequest) -> Option<RequestReference> {
+    let object = request.object?;
+    Some(RequestReference {
         id: request.id,
-        kubernetes_namespace: request.kubernetes_namespace,
-        name: request.name,
-    }
+        kubernetes_namespace: object.kubernetes_namespace,
+        name: object.name,
+    })
 }
 
 /// One publish request.
@@ -139,6 +143,10 @@ pub async fn act(app: &App, call: &Call, body: Body) -> Result<Response<Body>, P
         "withdraw" => {
             let withdrawal: WithdrawRequest = body::read_json(call.headers(), body).await?;
             same_id(&id, &withdrawal.request_id)?;
+            if matches!(withdrawal.cause, WithdrawCause::ByActor(_)) {
+                let detail = "the operator relays stamps, and speaks for nobody";
+                return Err(Problem::new(ProblemType::InvalidBody, detail).field("cause"));
+            }
             propose(app, Command::WithdrawRequest(withdrawal), origin).await
         }
         _ => {
@@ -150,9 +158,14 @@ pub async fn act(app: &App, call: &Call, body: Body) -> Result<Response<Body>, P
 
 /// The decision is in the stamp: the person's word, not the courier's.
 fn review_command(body: ReviewRequest) -> Result<Command, Problem> {
-    match body.review.statement.decision {
+    let Review::Stamped(signed) = &body.review else {
+        let detail = "the operator relays stamps, and speaks for nobody";
+        return Err(Problem::new(ProblemType::InvalidBody, detail).field("review"));
+    };
+    match signed.statement.decision {
         Decision::Approve => Ok(Command::ApproveRequest(body)),
         Decision::Reject => Ok(Command::RejectRequest(body)),
+        Decision::Publish => Ok(Command::PublishApproved(body)),
         Decision::Withdraw => {
             let detail = "a stamped withdrawal is relayed as {id}:withdraw";
             Err(Problem::new(ProblemType::InvalidBody, detail).field("review.statement.decision"))

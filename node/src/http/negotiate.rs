@@ -2,8 +2,10 @@
 
 use confman_api::problem::{Problem, ProblemType};
 use confman_core::digest::Digest;
+use confman_core::proposal::Precondition;
 use confman_core::value::ValueType;
 use http::HeaderMap;
+use http::HeaderName;
 use http::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
 
 /// A representation of a value.
@@ -68,7 +70,8 @@ impl Representation {
                 | ValueType::Boolean
                 | ValueType::Null
                 | ValueType::Json
-                | ValueType::Binary,
+                | ValueType::Binary
+                | ValueType::SecretRef,
             ) => Ok(()),
         }
     }
@@ -129,33 +132,31 @@ pub fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
         .any(|candidate| candidate == "*" || candidate == tag)
 }
 
-/// The digest that `If-Match` requires.
-pub fn required_digest(headers: &HeaderMap) -> Result<Option<Digest>, Problem> {
-    let Some(value) = headers.get(IF_MATCH) else {
-        return Ok(None);
+/// What `If-Match` or `If-None-Match` asks of a write (RFC 9110, section 13.1).
+pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    let wrong = |name: &'static str, limit: &'static str| {
+        let detail = format!("{name} of a write must be {limit}");
+        Problem::new(ProblemType::InvalidParameter, detail)
+            .field(name)
+            .limit(limit)
     };
-    let digest = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"'))
-        .and_then(|text| Digest::parse(text).ok());
-    match digest {
-        Some(digest) => Ok(Some(digest)),
-        None => Err(
-            Problem::new(ProblemType::InvalidParameter, "If-Match must be one digest in quotes")
-                .field("If-Match")
-                .limit("\"sha256:<64 hex digits>\""),
-        ),
+    let text = |name: HeaderName| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or("").trim().to_owned())
+    };
+    match (text(IF_MATCH), text(IF_NONE_MATCH)) {
+        (None, None) => Ok(Precondition::Any),
+        (Some(tag), None) if tag == "*" => Ok(Precondition::Present),
+        (Some(tag), None) => tag
+            .strip_prefix('"')
+            .and_then(|tag| tag.strip_suffix('"'))
+            .and_then(|tag| Digest::parse(tag).ok())
+            .map(Precondition::Digest)
+            .ok_or_else(|| wrong("If-Match", "* or one \"sha256:<64 hex digits>\"")),
+        (None, Some(tag)) if tag == "*" => Ok(Precondition::Absent),
+        (None | Some(_), Some(_)) => Err(wrong("If-None-Match", "* and without If-Match")),
     }
-}
-
-/// A write knows one condition, `If-Match`. Ignoring another one would write what the client did not want.
-pub fn refuse_if_none_match(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.contains_key(IF_NONE_MATCH) {
-        let detail = "If-None-Match is for reads; a write is made conditional by If-Match";
-        return Err(Problem::new(ProblemType::InvalidParameter, detail).field("If-None-Match"));
-    }
-    Ok(())
 }
 
 /// `ETag` of a value.

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use confman_api::problem::{PROBLEM_JSON, Problem, ProblemType};
+use confman_core::outcome::Outcome;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -38,6 +39,12 @@ pub fn json(value: &impl Serialize) -> Result<Response<Body>, Problem> {
             ))
         }
     }
+}
+
+/// The answer where a command came to something that it cannot come to.
+pub fn unexpected(outcome: &Outcome) -> Problem {
+    tracing::error!(?outcome, "the state machine answered something else than was asked");
+    Problem::new(ProblemType::Internal, "the state machine answered something else")
 }
 
 /// Says how fresh the answer is.

@@ -145,7 +145,7 @@ async fn open(options: &NodeOptions) -> Result<Store, StartError> {
 
 /// A volume keeps to the cluster it was first used for, by its identity and by its state.
 fn check_cluster(expected: &ClusterId, store: &Store) -> Result<(), StartError> {
-    let in_state = store.reader.cluster()?.map(|cluster| cluster.cluster_id);
+    let in_state = store.reader.cluster().map(|cluster| cluster.cluster_id.clone());
     let found = store.identity.get().cluster_id.into_iter().chain(in_state);
     match found.into_iter().find(|found| found != expected) {
         None => Ok(()),
@@ -355,18 +355,11 @@ fn api_keys(source: &ApiKeySource) -> ApiKeys {
 async fn remember_cluster(state: StateReader, identity: IdentityFile, stop: CancellationToken) {
     let mut applied = state.watch_applied();
     loop {
-        match state.cluster() {
-            Ok(Some(cluster)) => {
-                if let Err(error) = identity.set_cluster_id(&cluster.cluster_id) {
-                    tracing::error!(%error, "the cluster id cannot be written beside the node id");
-                }
-                return;
+        if let Some(cluster) = state.cluster() {
+            if let Err(error) = identity.set_cluster_id(&cluster.cluster_id) {
+                tracing::error!(%error, "the cluster id cannot be written beside the node id");
             }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(%error, "the state cannot be read");
-                return;
-            }
+            return;
         }
         tokio::select! {
             changed = applied.changed() => if changed.is_err() { return },

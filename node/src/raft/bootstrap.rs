@@ -102,8 +102,8 @@ impl Bootstrap {
     /// Bootstraps the cluster, or answers what came of it when it exists.
     pub async fn initialise(&self, body: Initialise, origin: Origin) -> Result<Answered, Problem> {
         let _turn = self.inner.one_at_a_time.lock().await;
-        let known = self.inner.state.cluster().map_err(|error| internal(&error))?;
-        self.check_cluster(&body, known.as_ref())?;
+        let known = self.inner.state.cluster();
+        self.check_cluster(&body, known.as_deref())?;
         // The cluster's record ends bootstrap, not Raft's first entry: what this body says enters with the record.
         if known.is_none() {
             self.check_token(&body.token).await?;
@@ -265,6 +265,7 @@ impl Bootstrap {
             root_admins,
             workflow,
             stamp_key,
+            identity,
         } = body;
         let command = Command::InitialiseCluster(InitialiseCluster {
             cluster_id,
@@ -273,6 +274,7 @@ impl Bootstrap {
             root_admins,
             workflow,
             stamp_key: Some(stamp_key),
+            identity,
         });
         self.inner
             .proposer

@@ -28,11 +28,17 @@ pub struct Held {
 }
 
 impl Held {
-    /// An open value or a reference.
+    /// An open value, a reference, or a value that stays sealed.
     ///
     /// # Panics
     /// If the value is not canonical; its constructors exclude that.
     pub fn of(value: &ConfigValue) -> Self {
+        if value.is_sealed() {
+            return Self::sealed(&value.digest().to_string());
+        }
+        if value.value_type() == ValueType::SecretRef {
+            return Self::reference(&String::from_utf8_lossy(value.canonical_bytes()));
+        }
         let json = serde_json::from_str(&value.to_json_text()).expect("a value is canonical JSON");
         Self {
             json,

@@ -9,7 +9,8 @@
 //! | 9 | … | body: one protobuf message, tags in the files under `codec/` |
 //!
 //! Tags and kinds are never reused. A field that an older binary must not miss raises the record's cluster version.
-//! Neither openraft's types nor the serde form of the domain ever reach the disk.
+//! Openraft's types never reach the disk. The JSON of the domain does where it is hashed or written by people anyway: see
+//! `codec/document.rs`.
 
 use bytes::{Buf, Bytes};
 use prost::Message;
@@ -17,6 +18,7 @@ use prost::Message;
 mod audit;
 mod cluster;
 mod command;
+mod document;
 mod entry;
 mod field;
 mod files;
@@ -25,6 +27,7 @@ mod principal;
 mod proposal;
 mod publish_request;
 mod raft;
+mod rows;
 mod stamp;
 pub mod wire;
 
@@ -33,6 +36,7 @@ pub use entry::LiveRow;
 pub use namespace::ClaimedPath;
 pub use publish_request::AppliedSpec;
 pub use raft::{AppliedRow, FloorRecord};
+pub use rows::Revision;
 
 /// Format of the envelope that this binary writes, and the only one it reads.
 pub const FORMAT: u8 = 1;
@@ -79,6 +83,20 @@ pub enum Kind {
     AuditHead = 26,
     /// The request that published a spec of an object.
     AppliedSpec = 27,
+    /// [`confman_core::entry::Draft`].
+    Draft = 28,
+    /// [`confman_core::state::StoredSchema`].
+    StoredSchema = 29,
+    /// [`confman_core::api_key::ApiKeyRecord`].
+    ApiKeyRecord = 30,
+    /// A number that only grows.
+    Revision = 31,
+    /// [`confman_core::webhook::Delivery`].
+    Delivery = 40,
+    /// [`confman_core::webhook::TargetHealth`].
+    TargetHealth = 41,
+    /// [`confman_core::idempotency::IdempotencyRecord`].
+    IdempotencyRecord = 42,
     /// List of the files of a snapshot.
     SnapshotManifest = 32,
     /// Identity of a node.

@@ -43,6 +43,16 @@
 //! | `state` | 17 | request state u8, request id | empty: requests by state |
 //! | `state` | 18 | path, 00, submit index u64, request id | empty: requests of a namespace, by age |
 //! | `state` | 19 | Kubernetes namespace, 00, name, 00, spec digest | `AppliedSpec` |
+//! | `state` | 1a | path, 00, request id | empty: open requests of a namespace |
+//! | `state` | 1b | path | `Revision`: of the namespace's content |
+//! | `state` | 1c | path, 00, key | `Draft` |
+//! | `state` | 1d | path, 00, revision u64 | `StoredSchema` |
+//! | `state` | 1e | path | `Revision`: the last one of a schema |
+//! | `state` | 1f | name | `ApiKeyRecord` |
+//! | `state` | 40 | delivery id | `Delivery`; only while it is not finished |
+//! | `state` | 41 | path, 00, target | `TargetHealth` |
+//! | `state` | 42 | digest of an idempotency key | `IdempotencyRecord` |
+//! | `state` | 43 | end in ms i64, digest of an idempotency key | empty: idempotency keys by their end |
 //! | `history` | 20 | path, 00, key, 00, number u64 | `Version` |
 //! | `audit` | 30 | index u64, seq u32 | `AuditEvent` |
 //! | `audit` | 31 | path of the namespace *or of one above it*, 00, index u64, seq u32 | empty: audit of a subtree, by time; `/` needs none |
@@ -50,7 +60,8 @@
 //! 00 cannot occur in a path, a key, a request id or a Kubernetes name.
 
 use confman_core::digest::Digest;
-use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
+use confman_core::ids::{ConfigKey, NamespacePath, RequestId, Timestamp};
+use confman_core::namespace::SchemaReference;
 use confman_core::publish_request::RequestState;
 
 /// Format of both databases that this binary writes, and the only one it reads.
@@ -97,6 +108,26 @@ pub const REQUESTS_BY_STATE: u8 = 0x17;
 pub const REQUESTS_OF_NAMESPACE: u8 = 0x18;
 /// Prefix of the applied specs.
 pub const APPLIED_SPECS: u8 = 0x19;
+/// Prefix of the open requests of a namespace.
+pub const OPEN_REQUESTS: u8 = 0x1a;
+/// Prefix of the content revisions.
+pub const CONTENT_REVISIONS: u8 = 0x1b;
+/// Prefix of the drafts.
+pub const DRAFTS: u8 = 0x1c;
+/// Prefix of the schemas.
+pub const SCHEMAS: u8 = 0x1d;
+/// Prefix of the last revisions of schemas.
+pub const LAST_SCHEMAS: u8 = 0x1e;
+/// Prefix of the API keys.
+pub const API_KEYS: u8 = 0x1f;
+/// Prefix of the deliveries.
+pub const DELIVERIES: u8 = 0x40;
+/// Prefix of the records of webhook targets.
+pub const TARGET_HEALTH: u8 = 0x41;
+/// Prefix of the idempotency records.
+pub const IDEMPOTENCY: u8 = 0x42;
+/// Prefix of the idempotency keys by their end.
+pub const IDEMPOTENCY_BY_END: u8 = 0x43;
 /// Prefix of the versions.
 pub const VERSIONS: u8 = 0x20;
 /// Prefix of the audit events.
@@ -270,6 +301,89 @@ pub fn request_of_namespace(namespace: &NamespacePath, submitted: u64, id: &Requ
         .number(submitted)
         .text(id.as_str())
         .done()
+}
+
+/// What the keys of the open requests of `namespace` begin with.
+pub fn open_requests(namespace: &NamespacePath) -> Vec<u8> {
+    KeyWriter::new(OPEN_REQUESTS).text(namespace.as_str()).end().done()
+}
+
+/// Key of the row that lists request `id` as open.
+pub fn open_request(namespace: &NamespacePath, id: &RequestId) -> Vec<u8> {
+    KeyWriter(open_requests(namespace)).text(id.as_str()).done()
+}
+
+/// Key of the content revision of a namespace.
+pub fn content_revision(path: &NamespacePath) -> Vec<u8> {
+    KeyWriter::new(CONTENT_REVISIONS).text(path.as_str()).done()
+}
+
+/// What the keys of the drafts of `namespace` begin with.
+pub fn drafts(namespace: &NamespacePath) -> Vec<u8> {
+    KeyWriter::new(DRAFTS).text(namespace.as_str()).end().done()
+}
+
+/// Key of a draft.
+pub fn draft(namespace: &NamespacePath, key: &ConfigKey) -> Vec<u8> {
+    KeyWriter(drafts(namespace)).text(key.as_str()).done()
+}
+
+/// What the keys of the revisions of a schema begin with.
+pub fn schemas(path: &NamespacePath) -> Vec<u8> {
+    KeyWriter::new(SCHEMAS).text(path.as_str()).end().done()
+}
+
+/// Key of a revision of a schema.
+pub fn schema(reference: &SchemaReference) -> Vec<u8> {
+    KeyWriter(schemas(&reference.path)).number(reference.revision).done()
+}
+
+/// Key of the last revision of a schema.
+pub fn last_schema(path: &NamespacePath) -> Vec<u8> {
+    KeyWriter::new(LAST_SCHEMAS).text(path.as_str()).done()
+}
+
+/// Key of an API key.
+pub fn api_key(name: &str) -> Vec<u8> {
+    KeyWriter::new(API_KEYS).text(name).done()
+}
+
+/// Key of a delivery.
+pub fn delivery(id: &str) -> Vec<u8> {
+    KeyWriter::new(DELIVERIES).text(id).done()
+}
+
+/// Key of the record of a webhook target.
+pub fn target_health(namespace: &NamespacePath, target: &str) -> Vec<u8> {
+    KeyWriter::new(TARGET_HEALTH)
+        .text(namespace.as_str())
+        .end()
+        .text(target)
+        .done()
+}
+
+/// Key of an idempotency record.
+pub fn idempotency(key: Digest) -> Vec<u8> {
+    let mut row = vec![IDEMPOTENCY];
+    row.extend_from_slice(key.as_bytes());
+    row
+}
+
+/// Key of the row that lists an idempotency key by its end.
+pub fn idempotency_by_end(ends_at: Timestamp, key: Digest) -> Vec<u8> {
+    // Times are never negative, so they sort as they are.
+    let millis = u64::try_from(ends_at.as_millis()).unwrap_or(0);
+    let mut row = KeyWriter::new(IDEMPOTENCY_BY_END).number(millis).done();
+    row.extend_from_slice(key.as_bytes());
+    row
+}
+
+/// End and idempotency key of such a row.
+pub fn ended_idempotency(row: &[u8]) -> Option<(Timestamp, Digest)> {
+    let (rest, digest) = row.split_last_chunk::<32>()?;
+    let (_, millis) = rest.split_last_chunk::<8>()?;
+    let millis = i64::try_from(u64::from_be_bytes(*millis)).ok()?;
+    Some((Timestamp::from_millis(millis), Digest::from_bytes(*digest)))
 }
 
 /// What the keys of the versions of a key begin with.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use confman_core::apply::apply;
+use confman_core::cluster::ClusterRecord;
 use confman_core::ids::LogPosition;
 use futures::{Stream, TryStreamExt as _};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
@@ -42,6 +43,7 @@ const CHUNK_BYTES: usize = 4 << 20;
 pub(crate) struct Published {
     pub(crate) generation: Arc<Generation>,
     pub(crate) namespaces: Arc<NamespaceMap>,
+    pub(crate) cluster: Option<Arc<ClusterRecord>>,
     pub(crate) applied: AppliedRow,
 }
 
@@ -62,9 +64,11 @@ impl Published {
         }
         rows.status().map_err(ReadError::Access)?;
         drop(rows);
+        let cluster = generation.record(Family::State, keys::CLUSTER)?.map(Arc::new);
         Ok(Self {
             generation,
             namespaces: Arc::new(namespaces),
+            cluster,
             applied,
         })
     }

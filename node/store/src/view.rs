@@ -54,6 +54,14 @@ impl Rows for PointRows {
             .map(|(_, found)| Arc::clone(found))
             .collect()
     }
+
+    fn cluster(&self) -> Option<Arc<ClusterRecord>> {
+        self.0.cluster.clone()
+    }
+
+    fn keys(&self, family: Family, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, ReadError> {
+        self.0.generation.keys(family, prefix, (limit, ReadOptions::default()))
+    }
 }
 
 impl Rows for SnapshotRows<'_> {
@@ -71,6 +79,14 @@ impl Rows for SnapshotRows<'_> {
         below(&self.state.namespaces, path)
             .map(|(_, found)| Arc::clone(found))
             .collect()
+    }
+
+    fn cluster(&self) -> Option<Arc<ClusterRecord>> {
+        self.state.cluster.clone()
+    }
+
+    fn keys(&self, family: Family, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, ReadError> {
+        self.generation().keys(family, prefix, (limit, self.options()))
     }
 }
 
@@ -148,8 +164,8 @@ impl StateReader {
     }
 
     /// The cluster record; none before bootstrap.
-    pub fn cluster(&self) -> Result<Option<ClusterRecord>, ReadError> {
-        self.point().cluster()
+    pub fn cluster(&self) -> Option<Arc<ClusterRecord>> {
+        self.shared.published().cluster.clone()
     }
 
     /// Every namespace, from memory.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use confman_api::client::{ClientError, CourierClient, CourierOptions};
 use confman_api::internal::{Initialise, MemberRole, NodeStatus, Recorded, StampKey};
+use confman_core::identity::Identity;
 use confman_core::ids::{ClusterId, Timestamp};
 use confman_core::namespace::Workflow;
 use confman_core::outcome::Outcome;
@@ -49,7 +50,7 @@ impl Settings {
     pub(crate) fn direct_writes(self) -> Self {
         let workflow = Workflow {
             require_approval: false,
-            min_approvers: 1,
+            ..Workflow::REVIEWED
         };
         Self { workflow, ..self }
     }
@@ -139,6 +140,7 @@ impl Cluster {
             root_admins: vec![Principal::user("root")],
             workflow: self.settings.workflow,
             stamp_key: self.stamp_key(),
+            identity: Identity::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use confman_core::digest::{governance_digest, spec_digest};
 use confman_core::ids::{ClusterId, ConfigKey, NamespacePath, RequestId, Timestamp};
 use confman_core::namespace::{Claim, Governance, NamespaceSettings, Workflow};
 use confman_core::principal::Principal;
-use confman_core::proposal::{DeclareNamespace, ReviewRequest, SubmitRequest};
+use confman_core::proposal::{DeclareNamespace, Review, ReviewRequest, SubmitRequest};
 use confman_core::publish_request::{Decision, Operation, PublishRequest, RequestSpec};
 use confman_core::stamp::{GovernanceStatement, RequesterStatement, ReviewStatement, Signed, StampedUser, Statement};
 use confman_core::value::ConfigValue;
@@ -61,10 +61,9 @@ impl Stamper {
             assignments.entry(*role).or_default().insert(subject);
         }
         let governance = Governance {
-            owner: None,
-            inherit: true,
             roles: assignments,
             workflow,
+            ..Governance::inherited()
         };
         let stamp = self.sign(GovernanceStatement {
             cluster_id: self.cluster_id.clone(),
@@ -83,11 +82,7 @@ impl Stamper {
                 uid: format!("uid-{name}"),
             },
             path,
-            settings: NamespaceSettings {
-                display_name: None,
-                description: None,
-                governance,
-            },
+            settings: NamespaceSettings::governed(governance),
             governance: stamp,
         }
     }
@@ -102,6 +97,8 @@ impl Stamper {
             expected_version: None,
             reason: Some("because".to_owned()),
             on_behalf_of: BTreeSet::new(),
+            to_version: None,
+            draft: None,
         };
         let requester = self.sign(RequesterStatement {
             cluster_id: self.cluster_id.clone(),
@@ -116,6 +113,7 @@ impl Stamper {
             request_id: RequestId::parse(id).expect("a valid id"),
             spec,
             requester,
+            verdict: None,
         }
     }
 
@@ -124,7 +122,10 @@ impl Stamper {
         let review = self.sign(ReviewStatement {
             cluster_id: self.cluster_id.clone(),
             object_uid: request.id.to_string(),
-            requester: request.requested_by_username.clone(),
+            requester: request
+                .object
+                .as_ref()
+                .map_or_else(String::new, |object| object.requested_by_username.clone()),
             digest: request.digest,
             user: user(who),
             decision,
@@ -133,7 +134,8 @@ impl Stamper {
         });
         ReviewRequest {
             request_id: request.id.clone(),
-            review,
+            review: Review::Stamped(Box::new(review)),
+            verdict: None,
         }
     }
 }

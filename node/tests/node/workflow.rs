@@ -123,12 +123,13 @@ async fn a_request_is_submitted_approved_and_read_from_every_node() {
         .publish_requests(RequestState::Published)
         .await
         .expect("the list is served");
+    let object = published.object.as_ref().expect("it came from an object");
     assert_eq!(
         listed,
         [RequestReference {
             id: published.id.clone(),
-            kubernetes_namespace: published.kubernetes_namespace.clone(),
-            name: published.name.clone(),
+            kubernetes_namespace: object.kubernetes_namespace.clone(),
+            name: object.name.clone(),
         }]
     );
     shown_to_readers(&cluster, followers[0]).await;

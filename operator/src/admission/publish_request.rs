@@ -205,7 +205,8 @@ fn check_person(object: &Object, user: &UserInfo, decision: Decision) -> Result<
                 user.username
             )))
         }
-        Decision::Withdraw | Decision::Approve | Decision::Reject => Ok(()),
+        // Who has a hand in a change may publish what others have approved.
+        Decision::Withdraw | Decision::Approve | Decision::Reject | Decision::Publish => Ok(()),
     }
 }
 

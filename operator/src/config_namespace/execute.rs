@@ -14,6 +14,8 @@ pub(super) enum Done {
     Nothing,
     /// It is declared, with this revision.
     Declared(u64),
+    /// It loosens governance, and the publish request with this id waits for others to agree.
+    Pending(String),
     /// The rules say no: reason and message.
     Refused(String, String),
 }
@@ -34,11 +36,22 @@ pub(super) async fn execute(plan: &Plan, courier: Option<&CourierClient>) -> Res
         Verdict::Refused(reason, message) => Done::Refused(reason, message),
         Verdict::Accepted(recorded) => match recorded.outcome {
             Outcome::NamespaceDeclared { path: _, revision } => Done::Declared(revision),
+            Outcome::GovernancePending { path: _, request_id } => Done::Pending(request_id.to_string()),
+            // A declaration comes to nothing else.
             Outcome::ClusterInitialised { .. }
             | Outcome::StampKeyRegistered { .. }
             | Outcome::NamespaceReleased { .. }
+            | Outcome::NamespaceDeleted { .. }
             | Outcome::Request(_)
-            | Outcome::EntryWritten { .. } => Done::Declared(recorded.position.index),
+            | Outcome::EntryWritten { .. }
+            | Outcome::DraftWritten { .. }
+            | Outcome::DraftDeleted
+            | Outcome::EntryDescribed
+            | Outcome::SchemaStored { .. }
+            | Outcome::IdentitySet
+            | Outcome::ApiKeyIssued { .. }
+            | Outcome::ApiKeyRevoked { .. }
+            | Outcome::DeliveryRecorded => Done::Declared(recorded.position.index),
         },
     })
 }

@@ -46,6 +46,13 @@ pub(super) fn status(observed: &Observed, plan: &Plan, done: &Done, now: &Time) 
             next.governance_stamp = Some(stamp_digest(&command.governance).to_string());
             declared(*revision)
         }
+        (Plan::Declare(..), Done::Pending(request)) => {
+            let message = format!(
+                "{path} would be governed less strictly, so other admins of it and of its parent must agree to publish \
+                 request {request}; until then the old settings hold"
+            );
+            conditions::reconciling("GovernancePending", message)
+        }
         (Plan::Declare(..), Done::Refused(reason, message)) => {
             conditions::stalled(reason, advised(&observed.object, reason, message))
         }

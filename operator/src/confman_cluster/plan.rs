@@ -1,7 +1,7 @@
 //! From what is there to what is to be done, without doing it.
 
 use confman_api::ids::ClusterId;
-use confman_api::internal::{Initialise, NodeStatus};
+use confman_api::internal::{Identity, Initialise, NodeStatus};
 use confman_api::namespace::Workflow;
 use kube::api::DynamicObject;
 use kube::{Resource as _, ResourceExt as _};
@@ -244,6 +244,7 @@ fn initialise(observed: &Observed) -> Result<InitialiseFor, String> {
         root_admins,
         workflow,
         stamp_key,
+        identity: Identity::default(),
     }))
 }
 

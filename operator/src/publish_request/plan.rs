@@ -1,7 +1,8 @@
 //! From the object and the cluster's view to the commands that are missing. No rule about people is decided here.
 
 use confman_api::internal::{
-    Decision, PublishRequest as Recorded, ReviewRequest, StepKind, SubmitRequest, WithdrawCause, WithdrawRequest,
+    Decision, PublishRequest as Recorded, ReviewOf, ReviewRequest, StepKind, SubmitRequest, WithdrawCause,
+    WithdrawRequest,
 };
 use confman_api::principal::Principal;
 use confman_crds::{RefusedReview, Review};
@@ -66,6 +67,7 @@ fn submit(observed: &Observed) -> Plan {
             request_id: observed.id.clone(),
             spec,
             requester,
+            verdict: None,
         })),
         Err(error) => Plan::Stall("InvalidStamp", error.to_string()),
     }
@@ -96,6 +98,7 @@ fn is_recorded(known: &Recorded, review: &Review) -> bool {
         Ok(Decision::Approve) => StepKind::Approved,
         Ok(Decision::Reject) => StepKind::Rejected,
         Ok(Decision::Withdraw) => StepKind::Withdrawn,
+        Ok(Decision::Publish) => StepKind::Published,
         Err(_) => return false,
     };
     let reviewer = Principal::from_kubernetes_username(&review.reviewer);
@@ -122,10 +125,11 @@ fn relay(observed: &Observed, review: &Review) -> Relay {
     };
     let request_id = observed.id.clone();
     match signed.statement.decision {
-        Decision::Approve | Decision::Reject => {
+        Decision::Approve | Decision::Reject | Decision::Publish => {
             let command = ReviewRequest {
                 request_id,
-                review: signed,
+                review: ReviewOf::Stamped(Box::new(signed)),
+                verdict: None,
             };
             Relay::Review(review.clone(), Box::new(command))
         }

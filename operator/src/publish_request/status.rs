@@ -110,7 +110,11 @@ fn published(request: &Recorded) -> String {
         .published_version
         .map(|version| version.to_string())
         .unwrap_or_default();
-    format!("{} is at version {version}", request.namespace.join(&request.spec.key))
+    let changed = match request.key() {
+        Some(key) => request.namespace.join(key),
+        None => request.namespace.to_string(),
+    };
+    format!("{changed} is at version {version}")
 }
 
 fn already_applied(request: &Recorded) -> String {

@@ -1,6 +1,7 @@
 //! What every command works with: the state, its place in the log, the time, and the stamps it may trust.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::access::Action;
 use crate::audit::AuditHead;
@@ -45,6 +46,16 @@ pub(super) struct Context<'a, V: StateView> {
     pub(super) trace_id: Option<String>,
     /// Where the audit chain ends.
     pub(super) audit_head: AuditHead,
+    /// The cluster record; none before bootstrap.
+    cluster: Option<Arc<ClusterRecord>>,
+}
+
+/// A namespace and its existing ancestors, nearest first, ending with `/`.
+pub(super) type Lineage = [Arc<ConfigNamespace>];
+
+/// The namespaces of a lineage.
+pub(super) fn each(lineage: &Lineage) -> impl Iterator<Item = &ConfigNamespace> + Clone {
+    lineage.iter().map(Arc::as_ref)
 }
 
 /// The usual answer of a step of a command.
@@ -59,27 +70,43 @@ impl<'a, V: StateView> Context<'a, V> {
             time: proposal.proposed_at.max(audit_head.time),
             trace_id: proposal.trace_id.clone(),
             audit_head,
+            cluster: view.cluster()?,
         })
     }
 
+    /// The cluster record, if there is one.
+    pub(super) fn known_cluster(&self) -> Option<&ClusterRecord> {
+        self.cluster.as_deref()
+    }
+
     /// The cluster record.
-    pub(super) fn cluster(&self) -> Step<ClusterRecord, V> {
-        let cluster = self.view.cluster().map_err(Stop::Fault)?;
-        Ok(cluster.ok_or(Rejection::ClusterNotInitialised)?)
+    pub(super) fn cluster(&self) -> Result<&ClusterRecord, Rejection> {
+        self.known_cluster().ok_or(Rejection::ClusterNotInitialised)
     }
 
     /// One namespace, if it exists.
-    pub(super) fn namespace(&self, path: &NamespacePath) -> Step<Option<ConfigNamespace>, V> {
+    pub(super) fn namespace(&self, path: &NamespacePath) -> Step<Option<Arc<ConfigNamespace>>, V> {
         self.view.namespace(path).map_err(Stop::Fault)
     }
 
     /// The namespace at `path`, if it exists, and every existing ancestor, nearest first. The last one is `/`.
-    pub(super) fn lineage(&self, path: &NamespacePath) -> Step<Vec<ConfigNamespace>, V> {
+    pub(super) fn lineage(&self, path: &NamespacePath) -> Step<Vec<Arc<ConfigNamespace>>, V> {
         let mut lineage = Vec::new();
         for place in std::iter::once(path.clone()).chain(path.ancestors()) {
             lineage.extend(self.namespace(&place)?);
         }
         Ok(lineage)
+    }
+
+    /// The lineage of `path`, which must exist.
+    pub(super) fn existing_lineage(&self, path: &NamespacePath) -> Step<Vec<Arc<ConfigNamespace>>, V> {
+        let lineage = self.lineage(path)?;
+        if lineage.first().is_some_and(|nearest| nearest.path == *path) {
+            return Ok(lineage);
+        }
+        Err(Rejection::NamespaceNotFound {
+            namespace: path.to_string(),
+        })?
     }
 
     /// One key, if it ever had a version.
@@ -126,13 +153,8 @@ impl<'a, V: StateView> Context<'a, V> {
 }
 
 /// Refuses what the roles of `actor` in the first namespace of `lineage` do not allow; `at` is for the message.
-pub(super) fn check_may(
-    actor: &Actor,
-    action: Action,
-    lineage: &[ConfigNamespace],
-    at: &NamespacePath,
-) -> Result<(), Rejection> {
-    if may(lineage, actor, action) {
+pub(super) fn check_may(actor: &Actor, action: Action, lineage: &Lineage, at: &NamespacePath) -> Result<(), Rejection> {
+    if may(each(lineage), actor, action) {
         return Ok(());
     }
     Err(Rejection::Forbidden {
@@ -143,8 +165,8 @@ pub(super) fn check_may(
 }
 
 /// The groups of `actor` that give the right to `action`: records keep these and no others.
-pub(super) fn granting_groups(actor: &Actor, action: Action, lineage: &[ConfigNamespace]) -> BTreeSet<Principal> {
-    let grants = |group: &&Principal| may(lineage, &Actor::new((*group).clone()), action);
+pub(super) fn granting_groups(actor: &Actor, action: Action, lineage: &Lineage) -> BTreeSet<Principal> {
+    let grants = |group: &&Principal| may(each(lineage), &Actor::new((*group).clone()), action);
     actor.groups.iter().filter(grants).cloned().collect()
 }
 

@@ -1,21 +1,19 @@
-//! Creates or updates a config namespace: the stamped person must hold the right, and governance may only tighten.
+//! Creates or updates a config namespace: the stamped person must hold the right, and what loosens waits for others.
 
-use crate::access::{Action, Role};
 use crate::audit::AuditAction;
 use crate::digest::{Digest, governance_digest};
-use crate::ids::{ConfigKey, NamespacePath};
 use crate::namespace::{Claim, ConfigNamespace};
 use crate::outcome::{Outcome, Rejection};
-use crate::principal::{Actor, Principal};
+use crate::principal::Principal;
 use crate::proposal::DeclareNamespace;
+use crate::publish_request::{GovernanceChange, RequestState, Subject};
 use crate::stamp::stamp_digest;
-use crate::state::{Change, StateView};
+use crate::state::StateView;
 
 use super::Accepted;
-use super::context::{
-    Context, Step, Stop, bound, check_kubernetes_name, check_may, check_user, granting_groups, invalid,
-};
-use super::governance::{self, check_floor, check_only_tightens, check_settings, loosening};
+use super::context::{Context, Lineage, Step, Stop, bound, check_kubernetes_name, check_user, invalid};
+use super::governance::{self, check_settings, loosening};
+use super::governing::{self, Wanted};
 use super::journal::{Journal, Transition};
 
 pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DeclareNamespace) -> Step<Accepted, V> {
@@ -24,12 +22,18 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DeclareNam
     check_settings(&command.settings)?;
     check_delegated(context, command)?;
     check_claims_one_path(context, command)?;
-    let mut ancestors = context.lineage(&command.path)?;
-    if ancestors.first().is_some_and(|nearest| nearest.path == command.path) {
-        let present = ancestors.remove(0);
-        update(context, command, present, &ancestors)
-    } else {
-        create(context, command, &ancestors)
+    let lineage = context.lineage(&command.path)?;
+    let statement = &command.governance.statement;
+    let caller = context.stamped(&statement.user, &command.governance.key_id)?;
+    let wanted = Wanted {
+        path: &command.path,
+        settings: &command.settings,
+        claim: Some((&command.claim, stamp_digest(&command.governance))),
+        caller: &caller,
+    };
+    match lineage.first() {
+        Some(nearest) if nearest.path == command.path => change(context, command, &wanted, &lineage),
+        Some(_) | None => governing::create(context, &wanted, &lineage),
     }
 }
 
@@ -85,141 +89,81 @@ fn check_claims_one_path<V: StateView>(context: &Context<'_, V>, command: &Decla
     }
 }
 
-fn create<V: StateView>(
+fn change<V: StateView>(
     context: &Context<'_, V>,
     command: &DeclareNamespace,
-    ancestors: &[ConfigNamespace],
+    wanted: &Wanted<'_>,
+    lineage: &Lineage,
 ) -> Step<Accepted, V> {
-    let actor = command.governance.statement.user.actor();
-    let parent = nearest(ancestors)?;
-    check_may(&actor, Action::Govern, ancestors, &parent.path)?;
-    check_names_no_key(context, &command.path)?;
-    check_floor(command.settings.governance.workflow, ancestors)?;
-    check_children(context, command, &actor, parent)?;
-    let transition = Transition::new(AuditAction::NamespaceCreated, &actor.principal, &command.path)
-        .stamped(
-            &command.governance.key_id,
-            granting_groups(&actor, Action::Govern, ancestors),
-        )
-        .change(governance::change(None, &command.settings.governance));
-    let namespace = ConfigNamespace {
-        path: command.path.clone(),
-        claim: Some(command.claim.clone()),
-        settings: command.settings.clone(),
-        governance_stamp: Some(stamp_digest(&command.governance)),
-        created_at: context.time,
-        created_by: actor.principal.clone(),
-        updated_at: context.time,
-        updated_by: actor.principal,
-        revision: context.at.index,
-    };
-    Ok(write(context, command, transition, namespace))
-}
-
-fn nearest(ancestors: &[ConfigNamespace]) -> Result<&ConfigNamespace, Rejection> {
-    // `/` exists from bootstrap on, so only a state without a cluster has none.
-    ancestors.first().ok_or(Rejection::ClusterNotInitialised)
-}
-
-fn check_names_no_key<V: StateView>(context: &Context<'_, V>, path: &NamespacePath) -> Step<(), V> {
-    let Some((above, name)) = path.split_last() else {
-        return Ok(());
-    };
-    let Ok(key) = ConfigKey::parse(name) else {
-        return Ok(());
-    };
-    match context.entry(&above, &key)? {
-        Some(entry) if entry.live.is_some() => Err(Rejection::NameTaken {
-            path: path.to_string(),
-            existing: "key".to_owned(),
-        })?,
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// A namespace put between others governs the ones below it: their admins must agree, and nothing may get looser there.
-fn check_children<V: StateView>(
-    context: &Context<'_, V>,
-    command: &DeclareNamespace,
-    actor: &Actor,
-    parent: &ConfigNamespace,
-) -> Step<(), V> {
-    let below = context.view.namespaces_below(&command.path).map_err(Stop::Fault)?;
-    let Some(first) = below.first() else {
-        return Ok(());
-    };
-    for child in &below {
-        check_may(actor, Action::Govern, &context.lineage(&child.path)?, &child.path)?;
-    }
-    let governance = &command.settings.governance;
-    if !governance.inherit {
-        Err(loosening(format!(
-            "inherit would be cut between {} and {}",
-            parent.path, first.path
-        )))?;
-    }
-    if governance.roles.values().any(|subjects| !subjects.is_empty()) {
-        Err(loosening(format!("the roles would also hold in {}", first.path)))?;
-    }
-    Ok(())
-}
-
-fn update<V: StateView>(
-    context: &Context<'_, V>,
-    command: &DeclareNamespace,
-    present: ConfigNamespace,
-    ancestors: &[ConfigNamespace],
-) -> Step<Accepted, V> {
-    check_claim_is_free(&present, command)?;
+    let present = lineage.first().ok_or(Rejection::ClusterNotInitialised)?;
+    check_claim_is_free(present, command)?;
     let stamp = stamp_digest(&command.governance);
-    let same_stamp = present.governance_stamp == Some(stamp);
-    if same_stamp && present.claim.as_ref() == Some(&command.claim) && present.settings == command.settings {
-        return Ok(Accepted::unchanged(Outcome::NamespaceDeclared {
-            path: command.path.clone(),
-            revision: present.revision,
-        }));
+    if let Some(pending) = pending(context, command, present)? {
+        return Ok(Accepted::unchanged(pending));
     }
-    let (updated_by, transition) = if same_stamp {
-        // No word of a person: another object under the same name, or fields that no stamp covers.
-        let courier = Principal::courier();
-        let transition = Transition::new(AuditAction::NamespaceUpdated, &courier, &command.path);
-        (courier, transition)
-    } else {
-        govern(&present, command, ancestors)?
+    if present.governance_stamp != Some(stamp) {
+        check_follows(present, command)?;
+        return governing::update(context, wanted, lineage);
+    }
+    if present.claim.as_ref() == Some(&command.claim) && present.settings == command.settings {
+        return Ok(Accepted::unchanged(governing::declared(present)));
+    }
+    Ok(describe(context, command, present))
+}
+
+/// The answer while this very declaration waits for others to agree. What they refused is not asked for again.
+fn pending<V: StateView>(
+    context: &Context<'_, V>,
+    command: &DeclareNamespace,
+    present: &ConfigNamespace,
+) -> Step<Option<Outcome>, V> {
+    let Some(request) = governing::last_request(context, present)? else {
+        return Ok(None);
     };
-    let transition = transition.change(governance::change(
-        Some(&present.settings.governance),
-        &command.settings.governance,
-    ));
+    let stamp = stamp_digest(&command.governance);
+    let is_this = match &request.subject {
+        Subject::Governance(change) => match change.as_ref() {
+            GovernanceChange::Settings(change) => change.governance_stamp == Some(stamp),
+            GovernanceChange::Entry { .. } | GovernanceChange::Identity(_) => false,
+        },
+        Subject::Key(_) => false,
+    };
+    match request.state {
+        RequestState::PendingReview | RequestState::Approved if is_this => Ok(Some(Outcome::GovernancePending {
+            path: command.path.clone(),
+            request_id: request.id,
+        })),
+        RequestState::Rejected | RequestState::Withdrawn if is_this => Err(loosening(format!(
+            "publish request {} for it is {}",
+            request.id, request.state
+        )))?,
+        RequestState::PendingReview
+        | RequestState::Approved
+        | RequestState::Published
+        | RequestState::Rejected
+        | RequestState::Withdrawn
+        | RequestState::Superseded => Ok(None),
+    }
+}
+
+/// No word of a person: another object under the same name, or fields that no stamp covers.
+fn describe<V: StateView>(context: &Context<'_, V>, command: &DeclareNamespace, present: &ConfigNamespace) -> Accepted {
+    let courier = Principal::courier();
+    let transition = Transition::new(AuditAction::NamespaceUpdated, &courier, &command.path);
+    let change = governance::change(Some(&present.settings.governance), &command.settings.governance);
     let namespace = ConfigNamespace {
         claim: Some(command.claim.clone()),
         settings: command.settings.clone(),
-        governance_stamp: Some(stamp),
         updated_at: context.time,
-        updated_by,
+        updated_by: courier,
         revision: context.at.index,
-        ..present
+        ..present.clone()
     };
-    Ok(write(context, command, transition, namespace))
-}
-
-/// A person changes governance by a new stamp: checks that they may, and that nothing gets looser.
-fn govern(
-    present: &ConfigNamespace,
-    command: &DeclareNamespace,
-    ancestors: &[ConfigNamespace],
-) -> Result<(Principal, Transition), Rejection> {
-    check_follows(present, command)?;
-    let actor = command.governance.statement.user.actor();
-    let mut lineage = vec![present.clone()];
-    lineage.extend_from_slice(ancestors);
-    check_may(&actor, Action::Govern, &lineage, &command.path)?;
-    check_floor(command.settings.governance.workflow, ancestors)?;
-    check_only_tightens(present, &command.settings.governance, ancestors)?;
-    check_root_keeps_an_admin(command)?;
-    let groups = granting_groups(&actor, Action::Govern, &lineage);
-    let transition = Transition::new(AuditAction::NamespaceUpdated, &actor.principal, &command.path);
-    Ok((actor.principal, transition.stamped(&command.governance.key_id, groups)))
+    let mut journal = Journal::new(context);
+    let outcome = governing::declared(&namespace);
+    governing::put(&mut journal, namespace);
+    journal.record(transition.change(change));
+    journal.accept(outcome)
 }
 
 /// A claim is (Kubernetes namespace, name): an object made again under the same name adopts its path.
@@ -250,33 +194,4 @@ fn check_follows(present: &ConfigNamespace, command: &DeclareNamespace) -> Resul
         return Ok(());
     }
     Err(Rejection::StaleGovernanceStamp)
-}
-
-fn check_root_keeps_an_admin(command: &DeclareNamespace) -> Result<(), Rejection> {
-    let admins = command.settings.governance.roles.get(&Role::Admin);
-    if command.path.is_root() && admins.is_none_or(std::collections::BTreeSet::is_empty) {
-        return Err(invalid("roles", "/ needs at least one admin"));
-    }
-    Ok(())
-}
-
-fn write<V: StateView>(
-    context: &Context<'_, V>,
-    command: &DeclareNamespace,
-    transition: Transition,
-    namespace: ConfigNamespace,
-) -> Accepted {
-    let mut journal = Journal::new(context);
-    let outcome = Outcome::NamespaceDeclared {
-        path: namespace.path.clone(),
-        revision: namespace.revision,
-    };
-    journal.put(Change::PutClaim {
-        kubernetes_namespace: command.claim.kubernetes_namespace.clone(),
-        name: command.claim.name.clone(),
-        path: namespace.path.clone(),
-    });
-    journal.put(Change::PutNamespace(Box::new(namespace)));
-    journal.record(transition);
-    journal.accept(outcome)
 }

@@ -6,11 +6,17 @@ use crate::access::Role;
 use crate::audit::AuditChange;
 use crate::digest::governance_digest;
 use crate::ids::NamespacePath;
-use crate::namespace::{ConfigNamespace, Governance, NamespaceSettings, RoleAssignments, Workflow, effective_workflow};
+use crate::namespace::{
+    ConfigNamespace, Governance, HistoryRetention, NamespaceSettings, PublishMode, RoleAssignments, RollbackMode,
+    SchemaBinding, Workflow, effective_workflow,
+};
 use crate::outcome::Rejection;
 use crate::principal::Principal;
+use crate::schema::MAX_SCHEMA_BYTES;
+use crate::state::StateView;
+use crate::webhook::WebhookTarget;
 
-use super::context::{check_length, invalid};
+use super::context::{Context, Lineage, Step, Stop, check_length, each, invalid};
 
 /// A change of governance as the audit tells it, by digest of all its fields.
 pub(super) fn change(before: Option<&Governance>, after: &Governance) -> AuditChange {
@@ -27,12 +33,16 @@ pub(super) fn check_settings(settings: &NamespaceSettings) -> Result<(), Rejecti
     let NamespaceSettings {
         display_name,
         description,
+        labels,
+        webhooks,
         governance:
             Governance {
                 owner,
                 inherit: _,
                 roles,
                 workflow,
+                schema,
+                history_retention,
             },
     } = settings;
     check_length(
@@ -54,12 +64,58 @@ pub(super) fn check_settings(settings: &NamespaceSettings) -> Result<(), Rejecti
             format!("{subjects} subjects given, the limit is {limit}"),
         ));
     }
+    check_labels(labels)?;
+    WebhookTarget::check_all(webhooks).map_err(|error| invalid("webhooks", error.to_string()))?;
+    if let Some(SchemaBinding::Inline(text)) = schema {
+        check_length("schema.inline", Some(text), MAX_SCHEMA_BYTES)?;
+    }
+    if history_retention.is_some_and(|retention| retention.versions < HistoryRetention::LEAST_VERSIONS) {
+        let least = HistoryRetention::LEAST_VERSIONS;
+        return Err(invalid(
+            "historyRetention.versions",
+            format!("it must be at least {least}"),
+        ));
+    }
     workflow.map_or(Ok(()), |workflow| check_workflow("workflow", workflow))
+}
+
+fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Rejection> {
+    let (given, limit) = (labels.len(), NamespaceSettings::MAX_LABELS);
+    if given > limit {
+        return Err(invalid("labels", format!("{given} given, the limit is {limit}")));
+    }
+    labels.iter().try_for_each(|(name, value)| {
+        if name.is_empty() {
+            return Err(invalid("labels", "a name is empty"));
+        }
+        check_length("labels", Some(name), NamespaceSettings::MAX_LABEL_NAME_BYTES)?;
+        check_length("labels", Some(value), NamespaceSettings::MAX_LABEL_VALUE_BYTES)
+    })
+}
+
+/// Refuses a binding to a revision that is not there.
+pub(super) fn check_schema<V: StateView>(context: &Context<'_, V>, governance: &Governance) -> Step<(), V> {
+    match &governance.schema {
+        Some(SchemaBinding::Stored(reference)) => match context.view.schema(reference).map_err(Stop::Fault)? {
+            Some(_) => Ok(()),
+            None => Err(Rejection::SchemaNotFound {
+                path: reference.path.clone(),
+                revision: reference.revision,
+            })?,
+        },
+        Some(SchemaBinding::Inline(_)) | None => Ok(()),
+    }
 }
 
 /// Refuses a number of approvers that is out of range.
 pub(super) fn check_workflow(field: &str, workflow: Workflow) -> Result<(), Rejection> {
     let limit = Workflow::MAX_APPROVERS;
+    if workflow
+        .channels
+        .is_some_and(|channels| !channels.kubernetes && !channels.http)
+    {
+        return Err(invalid(&format!("{field}.channels"), "at least one must be open"));
+    }
     if (1..=limit).contains(&workflow.min_approvers) {
         return Ok(());
     }
@@ -68,11 +124,11 @@ pub(super) fn check_workflow(field: &str, workflow: Workflow) -> Result<(), Reje
 }
 
 /// A namespace may tighten the floor of its ancestors (nearest first), never loosen it.
-pub(super) fn check_floor(workflow: Option<Workflow>, ancestors: &[ConfigNamespace]) -> Result<(), Rejection> {
+pub(super) fn check_floor(workflow: Option<Workflow>, ancestors: &Lineage) -> Result<(), Rejection> {
     let Some(own) = workflow else {
         return Ok(());
     };
-    for ancestor in ancestors {
+    for ancestor in each(ancestors) {
         let Some(floor) = ancestor.own_workflow() else {
             continue;
         };
@@ -82,6 +138,18 @@ pub(super) fn check_floor(workflow: Option<Workflow>, ancestors: &[ConfigNamespa
         if own.min_approvers < floor.min_approvers {
             let least = floor.min_approvers.to_string();
             return Err(below_floor("workflow.minApprovers", &least, &ancestor.path));
+        }
+        if floor.publish == Some(PublishMode::Manual) && own.publish == Some(PublishMode::Automatic) {
+            return Err(below_floor("workflow.publish", "manual", &ancestor.path));
+        }
+        if floor.rollback == Some(RollbackMode::Reviewed) && own.rollback == Some(RollbackMode::Instant) {
+            return Err(below_floor("workflow.rollback", "reviewed", &ancestor.path));
+        }
+        let (Some(open), Some(wanted)) = (floor.channels, own.channels) else {
+            continue;
+        };
+        if (wanted.kubernetes && !open.kubernetes) || (wanted.http && !open.http) {
+            return Err(below_floor("workflow.channels", "what is open there", &ancestor.path));
         }
     }
     Ok(())
@@ -95,34 +163,71 @@ fn below_floor(field: &str, floor: &str, ancestor: &NamespacePath) -> Rejection 
     }
 }
 
-/// Refuses a change of `old` to `new` that would loosen governance; `ancestors` are those of the namespace.
-pub(super) fn check_only_tightens(
-    old: &ConfigNamespace,
-    new: &Governance,
-    ancestors: &[ConfigNamespace],
-) -> Result<(), Rejection> {
+/// How a change of `old` to `new` loosens governance, in a line; none if it does not. `ancestors` are those of the namespace.
+pub(super) fn loosens(old: &ConfigNamespace, new: &Governance, ancestors: &Lineage) -> Option<String> {
     let before = &old.settings.governance;
     if before.inherit != new.inherit {
-        return Err(loosening(format!(
-            "inherit changes from {} to {}",
-            before.inherit, new.inherit
-        )));
+        return Some(format!("inherit changes from {} to {}", before.inherit, new.inherit));
     }
     let mut renewed = old.clone();
     renewed.settings.governance.workflow = new.workflow;
-    let effective = |own| effective_workflow(std::iter::once(own).chain(ancestors));
-    let (was, becomes) = (effective(old), effective(&renewed));
+    let effective = |own| effective_workflow(std::iter::once(own).chain(each(ancestors)));
+    looser_workflow(effective(old), effective(&renewed))
+        .or_else(|| looser_schema(before.schema.as_ref(), new.schema.as_ref()))
+        .or_else(|| looser_retention(before.history_retention, new.history_retention))
+        .or_else(|| wider_role(&before.roles, &new.roles).map(|(subject, role)| format!("{subject} becomes {role}")))
+}
+
+/// How the workflow of a new namespace would be looser than what it would inherit; the floors are checked elsewhere.
+pub(super) fn looser_than_inherited(new: &Governance, ancestors: &Lineage) -> Option<String> {
+    let was = effective_workflow(each(ancestors));
+    looser_workflow(was, new.workflow.map_or(was, |own| own.stricter(was))).or_else(|| {
+        new.workflow
+            .filter(|own| own.rollback == Some(RollbackMode::Instant) && !was.rolls_back_at_once())
+            .map(|_| "workflow.rollback becomes instant".to_owned())
+    })
+}
+
+fn looser_workflow(was: Workflow, becomes: Workflow) -> Option<String> {
     if was.require_approval && !becomes.require_approval {
-        return Err(loosening("workflow.requireApproval is switched off".to_owned()));
+        return Some("workflow.requireApproval is switched off".to_owned());
     }
     if becomes.min_approvers < was.min_approvers {
         let (from, to) = (was.min_approvers, becomes.min_approvers);
-        return Err(loosening(format!("workflow.minApprovers goes from {from} to {to}")));
+        return Some(format!("workflow.minApprovers goes from {from} to {to}"));
     }
-    match wider_role(&before.roles, &new.roles) {
-        Some((subject, role)) => Err(loosening(format!("{subject} becomes {role}"))),
-        None => Ok(()),
+    if was.waits_for_publisher() && !becomes.waits_for_publisher() {
+        return Some("workflow.publish becomes automatic".to_owned());
     }
+    if !was.rolls_back_at_once() && becomes.rolls_back_at_once() {
+        return Some("workflow.rollback becomes instant".to_owned());
+    }
+    let opened = match (was.channels, becomes.channels) {
+        (Some(was), Some(becomes)) => (becomes.kubernetes && !was.kubernetes) || (becomes.http && !was.http),
+        // What is open where nothing is said depends on where it is managed from; saying more may open another.
+        (None, Some(becomes)) => becomes.kubernetes && becomes.http,
+        (Some(_), None) => true,
+        (None, None) => false,
+    };
+    opened.then(|| "workflow.channels opens another channel".to_owned())
+}
+
+/// Whether another schema asks for less cannot be told from its text, so every change of one that holds may.
+fn looser_schema(before: Option<&SchemaBinding>, after: Option<&SchemaBinding>) -> Option<String> {
+    match (before, after) {
+        (Some(before), Some(after)) if before != after => Some("schema is another one".to_owned()),
+        (Some(_), None) => Some("schema is taken away".to_owned()),
+        (Some(_), Some(_)) | (None, Some(_) | None) => None,
+    }
+}
+
+fn looser_retention(before: Option<HistoryRetention>, after: Option<HistoryRetention>) -> Option<String> {
+    let shorter = match (before, after) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(before), Some(after)) => after.versions < before.versions || after.days < before.days,
+    };
+    shorter.then(|| "historyRetention drops more versions".to_owned())
 }
 
 /// What a subject that gains a role is and becomes; none when roles only shrink.

@@ -13,7 +13,7 @@ use crate::proposal::InitialiseCluster;
 use crate::state::{Change, StateView};
 
 use super::Accepted;
-use super::context::{Context, Step, Stop, check_kubernetes_name, invalid};
+use super::context::{Context, Step, check_kubernetes_name, invalid};
 use super::governance::{self, check_workflow};
 use super::journal::{Journal, Transition};
 use super::register_stamp_key::check_key;
@@ -25,17 +25,21 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &Initialise
     let outcome = Outcome::ClusterInitialised {
         cluster_id: command.cluster_id.clone(),
     };
-    if let Some(cluster) = context.view.cluster().map_err(Stop::Fault)? {
+    if let Some(cluster) = context.known_cluster() {
         if cluster.cluster_id == command.cluster_id {
             return Ok(Accepted::unchanged(outcome));
         }
-        let cluster_id = cluster.cluster_id;
+        let cluster_id = cluster.cluster_id.clone();
         Err(Rejection::ClusterAlreadyInitialised { cluster_id })?;
     }
     check_kubernetes_name("metadata.namespace", &command.kubernetes_namespace)?;
     check_kubernetes_name("metadata.name", &command.name)?;
     check_root_admins(&command.root_admins)?;
     check_workflow("defaults.workflow", command.workflow)?;
+    command
+        .identity
+        .validate()
+        .map_err(|error| invalid("identity", error.to_string()))?;
     if let Some(key) = &command.stamp_key {
         check_key(key, context.time)?;
     }
@@ -45,6 +49,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &Initialise
         kubernetes_namespace: command.kubernetes_namespace.clone(),
         name: command.name.clone(),
         initialised_at: context.time,
+        identity: command.identity.clone(),
     }));
     let root = root(context, command);
     let change = governance::change(None, &root.settings.governance);
@@ -71,21 +76,17 @@ fn root<V: StateView>(context: &Context<'_, V>, command: &InitialiseCluster) -> 
     ConfigNamespace {
         path: NamespacePath::root(),
         claim: None,
-        settings: NamespaceSettings {
-            display_name: None,
-            description: None,
-            governance: Governance {
-                owner: None,
-                inherit: true,
-                roles: BTreeMap::from([(Role::Admin, admins)]),
-                workflow: Some(command.workflow),
-            },
-        },
+        settings: NamespaceSettings::governed(Governance {
+            roles: BTreeMap::from([(Role::Admin, admins)]),
+            workflow: Some(command.workflow),
+            ..Governance::inherited()
+        }),
         governance_stamp: None,
         created_at: context.time,
         created_by: Principal::courier(),
         updated_at: context.time,
         updated_by: Principal::courier(),
         revision: context.at.index,
+        governance_request: None,
     }
 }

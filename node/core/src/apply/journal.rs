@@ -6,12 +6,14 @@ use crate::audit::{AuditAction, AuditActor, AuditChange, AuditEvent, AuditHead, 
 use crate::digest::Digest;
 use crate::ids::{ConfigKey, LogPosition, NamespacePath, Timestamp};
 use crate::outcome::Outcome;
-use crate::principal::{Actor, Principal};
+use crate::principal::Principal;
 use crate::publish_request::PublishRequest;
 use crate::state::{Change, StateView};
+use crate::webhook::{WebhookEvent, deliveries_for};
 
 use super::Accepted;
-use super::context::Context;
+use super::caller::Caller;
+use super::context::{Context, Lineage, each};
 
 /// The changes of one log entry, audit events included.
 pub(super) struct Journal {
@@ -40,6 +42,7 @@ impl Transition {
             action,
             actor: AuditActor {
                 principal: principal.clone(),
+                login: None,
                 groups: BTreeSet::new(),
                 stamp_key_id: None,
                 ip: None,
@@ -54,16 +57,15 @@ impl Transition {
         }
     }
 
-    /// With the address that the actor called from.
-    pub(super) fn by(mut self, actor: &Actor) -> Self {
-        self.actor.ip.clone_from(&actor.ip);
-        self
-    }
-
-    /// By a stamp that the key `key_id` signed; `groups` of it gave the right.
-    pub(super) fn stamped(mut self, key_id: &str, groups: BTreeSet<Principal>) -> Self {
-        self.actor.stamp_key_id = Some(key_id.to_owned());
-        self.actor.groups = groups;
+    /// By `caller`; `groups` of theirs gave the right.
+    pub(super) fn by(mut self, caller: &Caller, groups: BTreeSet<Principal>) -> Self {
+        self.actor = AuditActor {
+            principal: caller.actor.principal.clone(),
+            login: (caller.login != caller.actor.principal).then(|| caller.login.clone()),
+            groups,
+            stamp_key_id: caller.stamp_key_id.clone(),
+            ip: caller.actor.ip.clone(),
+        };
         self
     }
 
@@ -71,6 +73,18 @@ impl Transition {
     pub(super) fn key(mut self, key: &ConfigKey) -> Self {
         self.resource.key = Some(key.clone());
         self
+    }
+
+    /// On this key, if on one.
+    pub(super) fn key_of(mut self, key: Option<&ConfigKey>) -> Self {
+        self.resource.key = key.cloned();
+        self
+    }
+
+    /// On what `request` is about, and under it, as it is after the transition.
+    pub(super) fn of_request(mut self, request: &PublishRequest) -> Self {
+        self.resource.key = request.key().cloned();
+        self.request(request)
     }
 
     /// With what changed.
@@ -113,6 +127,11 @@ impl Journal {
         self.changes.push(change);
     }
 
+    /// Adds rows.
+    pub(super) fn put_all(&mut self, changes: impl IntoIterator<Item = Change>) {
+        self.changes.extend(changes);
+    }
+
     /// Adds the event of one transition.
     pub(super) fn record(&mut self, transition: Transition) {
         let Transition {
@@ -142,6 +161,21 @@ impl Journal {
         self.head.hash = event.hash;
         self.seq += 1;
         self.changes.push(Change::AppendAudit(Box::new(event)));
+    }
+
+    /// Tells the webhooks of `lineage` about the transition recorded last.
+    pub(super) fn tell(&mut self, lineage: &Lineage, event: WebhookEvent) {
+        let event_id = AuditEvent::id_of(self.at.index, self.seq.saturating_sub(1));
+        let mut is_cut = false;
+        let reached = each(lineage).take_while(|namespace| {
+            let reached = !is_cut;
+            is_cut |= !namespace.settings.governance.inherit;
+            reached
+        });
+        let targets = reached.map(|namespace| (&namespace.path, namespace.settings.webhooks.as_slice()));
+        for delivery in deliveries_for(targets, event, &event_id, self.time) {
+            self.changes.push(Change::PutDelivery(Box::new(delivery)));
+        }
     }
 
     /// The command is accepted.

@@ -5,11 +5,12 @@ use crate::outcome::Outcome;
 use crate::proposal::ReviewRequest;
 use crate::publish_request::{Decision, RequestState, StepKind};
 use crate::state::{Change, StateView};
+use crate::webhook::WebhookEvent;
 
 use super::Accepted;
 use super::context::{Context, Step};
 use super::journal::{Journal, Transition};
-use super::review::{Review, step};
+use super::review::Review;
 
 pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequest) -> Step<Accepted, V> {
     let review = Review::of(context, command, Decision::Reject)?;
@@ -17,27 +18,21 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
         return Ok(Accepted::unchanged(Outcome::Request(Box::new(review.request))));
     }
     review.check()?;
-    let groups = review.groups();
+    let rejection = review.step(context, StepKind::Rejected);
+    let groups = rejection.groups.clone();
     let Review {
         mut request,
-        statement,
         reviewer,
-        lineage: _,
+        comment,
+        lineage,
+        ..
     } = review;
-    let comment = statement.comment.as_deref();
     request.state = RequestState::Rejected;
-    request
-        .steps
-        .push(step(context, StepKind::Rejected, &reviewer.principal, comment));
+    request.steps.push(rejection);
     let mut journal = Journal::new(context);
-    let transition = Transition::new(AuditAction::RequestRejected, &reviewer.principal, &request.namespace);
-    journal.record(
-        transition
-            .stamped(&command.review.key_id, groups)
-            .key(&request.spec.key)
-            .request(&request)
-            .comment(comment),
-    );
+    let transition = Transition::new(AuditAction::RequestRejected, reviewer.principal(), &request.namespace);
+    journal.record(transition.by(&reviewer, groups).of_request(&request).comment(comment));
+    journal.tell(&lineage, WebhookEvent::Rejected);
     journal.put(Change::PutRequest(Box::new(request.clone())));
     Ok(journal.accept(Outcome::Request(Box::new(request))))
 }

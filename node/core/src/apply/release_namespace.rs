@@ -37,7 +37,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReleaseNam
     journal.put(Change::PutNamespace(Box::new(crate::namespace::ConfigNamespace {
         claim: None,
         revision: context.at.index,
-        ..namespace
+        ..crate::namespace::ConfigNamespace::clone(&namespace)
     })));
     let transition = Transition::new(AuditAction::NamespaceReleased, &Principal::courier(), path);
     journal.record(transition.change(change));

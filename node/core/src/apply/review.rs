@@ -1,53 +1,83 @@
-//! What approving and rejecting share: the facts about a review, and the list of checks on them.
+//! What approving, rejecting and publishing share: the facts about a review, and the list of checks on them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::access::Action;
-use crate::namespace::ConfigNamespace;
+use crate::digest::Digest;
+use crate::identity::Identity;
+use crate::namespace::{Channel, ConfigNamespace};
 use crate::outcome::Rejection;
-use crate::principal::{Actor, Principal};
-use crate::proposal::ReviewRequest;
-use crate::publish_request::{Decision, PublishRequest, RequestState, Step as RequestStep, StepKind};
+use crate::principal::Principal;
+use crate::proposal::{AuthenticatedReview, Review as Given, ReviewRequest};
+use crate::publish_request::{
+    Decision, Operation, PublishRequest, RequestState, Step as RequestStep, StepKind, Subject,
+};
 use crate::stamp::{ReviewStatement, Signed};
 use crate::state::StateView;
 
-use super::context::{Context, Step, bound, check_length, check_may, check_user, granting_groups};
+use super::caller::{Caller, check_channel, is_managed_from, persons};
+use super::context::{Context, Step, bound, check_length, check_may, granting_groups, invalid_stamp};
+use super::opening::same_digest;
 
-/// One stamped review of one request, verified to be about it.
+/// One review of one request, verified to be about it.
 pub(super) struct Review<'a> {
     pub(super) request: PublishRequest,
-    pub(super) statement: &'a ReviewStatement,
-    pub(super) reviewer: Actor,
+    pub(super) reviewer: Caller,
+    /// Digest that the reviewer saw.
+    digest: Digest,
+    pub(super) comment: Option<&'a str>,
     /// The request's namespace and its ancestors, nearest first.
-    pub(super) lineage: Vec<ConfigNamespace>,
+    pub(super) lineage: Vec<Arc<ConfigNamespace>>,
+    /// What tells people from each other.
+    identity: &'a Identity,
+    /// Everyone who had a hand in the change, under their names of now.
+    contributors: BTreeSet<Principal>,
 }
 
 type Check = fn(&Review<'_>) -> Result<(), Rejection>;
 
-/// What must hold before a review counts; the first refusal wins.
+/// What must hold before an approval or a rejection counts; the first refusal wins.
 const REVIEW_CHECKS: &[Check] = &[
-    request_is_pending,
+    request_is_open,
     reviewer_is_human,
     reviewer_did_not_contribute,
+    reviewer_can_be_told_from_the_others,
     digest_is_the_requests,
     reviewer_may_review,
+    channel_is_open,
 ];
 
 impl<'a> Review<'a> {
-    /// Reads the request and verifies that the stamp holds, is about this request, and says `decision`.
+    /// Reads the request and verifies that the review is about it and says `decision`.
     pub(super) fn of<V: StateView>(
-        context: &Context<'_, V>,
+        context: &'a Context<'_, V>,
         command: &'a ReviewRequest,
         decision: Decision,
     ) -> Step<Self, V> {
+        let identity = &context.cluster()?.identity;
         let request = context.request(&command.request_id)?;
-        verify_review(context, &command.review, &request, decision)?;
-        let statement = &command.review.statement;
+        let (reviewer, digest, comment) = match &command.review {
+            Given::Stamped(signed) => {
+                verify_review(context, signed, &request, decision)?;
+                let statement = &signed.statement;
+                let reviewer = context.stamped(&statement.user, &signed.key_id)?;
+                (reviewer, statement.digest, statement.comment.as_deref())
+            }
+            Given::Authenticated(AuthenticatedReview { actor, digest, comment }) => {
+                check_length("comment", comment.as_deref(), ReviewStatement::MAX_COMMENT_BYTES)?;
+                let reviewer = context.authenticated(actor, &request.namespace)?;
+                (reviewer, *digest, comment.as_deref())
+            }
+        };
         Ok(Self {
-            lineage: context.lineage(&request.namespace)?,
+            lineage: context.existing_lineage(&request.namespace)?,
+            contributors: persons(context, &request.contributors),
             request,
-            statement,
-            reviewer: statement.user.actor(),
+            reviewer,
+            digest,
+            comment,
+            identity,
         })
     }
 
@@ -56,25 +86,51 @@ impl<'a> Review<'a> {
         REVIEW_CHECKS.iter().try_for_each(|check| check(self))
     }
 
-    /// The groups that gave the right to review.
-    pub(super) fn groups(&self) -> BTreeSet<Principal> {
-        granting_groups(&self.reviewer, Action::Review, &self.lineage)
+    /// Runs the checks on someone who publishes what others have approved; machines may.
+    pub(super) fn check_publisher(&self) -> Result<(), Rejection> {
+        match self.request.state {
+            RequestState::Approved => {}
+            state @ (RequestState::PendingReview
+            | RequestState::Published
+            | RequestState::Rejected
+            | RequestState::Withdrawn
+            | RequestState::Superseded) => return Err(Rejection::RequestNotPending { state }),
+        }
+        digest_is_the_requests(self)?;
+        channel_is_open(self)
     }
 
-    /// The step that counts this approval, with the groups that gave the right to it.
-    pub(super) fn approval<V: StateView>(&self, context: &Context<'_, V>) -> RequestStep {
-        let comment = self.statement.comment.as_deref();
+    /// What a reviewer of this request must be allowed to do.
+    pub(super) fn action(&self) -> Action {
+        review_action(&self.request)
+    }
+
+    /// The groups that gave the right to review.
+    pub(super) fn groups(&self) -> BTreeSet<Principal> {
+        granting_groups(&self.reviewer.actor, self.action(), &self.lineage)
+    }
+
+    /// The step of this review, with the groups that gave the right to it.
+    pub(super) fn step<V: StateView>(&self, context: &Context<'_, V>, kind: StepKind) -> RequestStep {
         RequestStep {
             groups: self.groups(),
-            ..step(context, StepKind::Approved, &self.reviewer.principal, comment)
+            ..step(context, kind, self.reviewer.principal(), self.comment)
         }
     }
 
     /// True if this person's step of `kind` is recorded.
     pub(super) fn is_recorded(&self, kind: StepKind) -> bool {
-        let reviewer = &self.reviewer.principal;
-        let same = |step: &RequestStep| step.kind == kind && step.actor == *reviewer;
+        let reviewer = self.reviewer.principal();
+        let same = |step: &RequestStep| step.kind == kind && self.identity.canonical(&step.actor) == *reviewer;
         self.request.steps.iter().any(same)
+    }
+}
+
+/// The right that a review of `request` needs.
+pub(super) fn review_action(request: &PublishRequest) -> Action {
+    match request.operation() {
+        Operation::Put | Operation::Delete | Operation::Rollback => Action::Review,
+        Operation::Govern => Action::Govern,
     }
 }
 
@@ -87,9 +143,11 @@ pub(super) fn verify_review<V: StateView>(
 ) -> Step<(), V> {
     context.verify(signed, |statement| &statement.cluster_id)?;
     let statement = &signed.statement;
-    check_user(&statement.user)?;
     bound("publish request", statement.object_uid.as_str(), request.id.as_str())?;
-    bound("a request by", &statement.requester, &request.requested_by_username)?;
+    let Some(object) = &request.object else {
+        Err(invalid_stamp("the request has no object".to_owned()))?
+    };
+    bound("a request by", &statement.requester, &object.requested_by_username)?;
     check_length(
         "comment",
         statement.comment.as_deref(),
@@ -102,11 +160,11 @@ pub(super) fn verify_review<V: StateView>(
     Ok(())
 }
 
-fn request_is_pending(review: &Review<'_>) -> Result<(), Rejection> {
+/// Open means that people may still say something: also what waits for its publisher.
+fn request_is_open(review: &Review<'_>) -> Result<(), Rejection> {
     match review.request.state {
-        RequestState::PendingReview => Ok(()),
-        state @ (RequestState::Approved
-        | RequestState::Published
+        RequestState::PendingReview | RequestState::Approved => Ok(()),
+        state @ (RequestState::Published
         | RequestState::Rejected
         | RequestState::Withdrawn
         | RequestState::Superseded) => Err(Rejection::RequestNotPending { state }),
@@ -114,40 +172,65 @@ fn request_is_pending(review: &Review<'_>) -> Result<(), Rejection> {
 }
 
 fn reviewer_is_human(review: &Review<'_>) -> Result<(), Rejection> {
-    if review.reviewer.principal.is_human() {
+    if review.identity.is_human(&review.reviewer.login) {
         return Ok(());
     }
     Err(Rejection::NotHuman {
-        principal: review.reviewer.principal.clone(),
+        principal: review.reviewer.login.clone(),
     })
 }
 
-/// Four eyes: no role and no flag lifts this.
+/// Four eyes: no role and no flag lifts this. The login counts as well as the person, so that an alias that was taken
+/// away since opens no door.
 fn reviewer_did_not_contribute(review: &Review<'_>) -> Result<(), Rejection> {
-    let principal = &review.reviewer.principal;
-    if review.request.contributors().contains(principal) {
-        return Err(Rejection::SelfApproval {
+    let names = [review.reviewer.principal(), &review.reviewer.login];
+    let contributed = names
+        .into_iter()
+        .find(|name| review.contributors.contains(name) || review.request.contributors.contains(name));
+    match contributed {
+        Some(principal) => Err(Rejection::SelfApproval {
             principal: principal.clone(),
-        });
+        }),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn reviewer_can_be_told_from_the_others(review: &Review<'_>) -> Result<(), Rejection> {
+    let others = review.request.contributors.iter().chain(review.request.approvers());
+    let everyone: Vec<_> = others.chain([&review.reviewer.login]).collect();
+    review
+        .identity
+        .comparable(&everyone)
+        .map_err(|principal| Rejection::UnmappedIdentity { principal })
 }
 
 fn digest_is_the_requests(review: &Review<'_>) -> Result<(), Rejection> {
-    let (expected, given) = (review.request.digest, review.statement.digest);
-    if expected == given {
-        return Ok(());
-    }
-    Err(Rejection::DigestMismatch { expected, given })
+    same_digest(review.request.digest, review.digest)
 }
 
+/// The admins of the namespace above have a say in the governance of a namespace, too.
 fn reviewer_may_review(review: &Review<'_>) -> Result<(), Rejection> {
-    check_may(
-        &review.reviewer,
-        Action::Review,
-        &review.lineage,
-        &review.request.namespace,
-    )
+    let at = &review.request.namespace;
+    let own = check_may(&review.reviewer.actor, review.action(), &review.lineage, at);
+    match (&review.request.subject, review.lineage.get(1..)) {
+        (Subject::Governance(_), Some(above)) if !above.is_empty() => {
+            own.or_else(|refusal| check_may(&review.reviewer.actor, Action::Govern, above, at).map_err(|_| refusal))
+        }
+        (Subject::Governance(_) | Subject::Key(_), _) => own,
+    }
+}
+
+/// Changes of governance are decided over HTTP also where an object manages the namespace, unless that is closed.
+fn channel_is_open(review: &Review<'_>) -> Result<(), Rejection> {
+    let is_governance = match review.request.subject {
+        Subject::Governance(_) => true,
+        Subject::Key(_) => false,
+    };
+    let from_here = match review.reviewer.channel {
+        Channel::Kubernetes => review.request.object.is_some(),
+        Channel::Http => is_governance || is_managed_from(&review.lineage, &review.reviewer),
+    };
+    check_channel(&review.lineage, &review.reviewer, from_here)
 }
 
 /// One step of a request, taken at this log entry.

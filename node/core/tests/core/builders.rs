@@ -4,11 +4,14 @@ use confman_core::access::Role;
 use confman_core::audit::AuditAction;
 use confman_core::cluster::StampKey;
 use confman_core::digest::Digest;
+use confman_core::identity::Identity;
 use confman_core::ids::{ClusterId, ConfigKey, NamespacePath, RequestId, Timestamp};
 use confman_core::namespace::{Claim, Governance, NamespaceSettings, Workflow};
 use confman_core::outcome::{Outcome, Rejection};
 use confman_core::principal::{Actor, Principal};
-use confman_core::proposal::{Command, InitialiseCluster, PutEntry, ReviewRequest, WithdrawCause, WithdrawRequest};
+use confman_core::proposal::{
+    Command, InitialiseCluster, Precondition, PutEntry, Review, ReviewRequest, WithdrawCause, WithdrawRequest,
+};
 use confman_core::publish_request::{Decision, Operation, RequestSpec};
 use confman_core::stamp::{ReviewStatement, Signed, StampedUser, Statement};
 use confman_core::value::ConfigValue;
@@ -90,33 +93,27 @@ pub(crate) fn nonce(text: &str) -> String {
 
 pub(crate) fn workflow(min_approvers: u8) -> Workflow {
     Workflow {
-        require_approval: true,
         min_approvers,
+        ..Workflow::REVIEWED
     }
 }
 
 pub(crate) const UNREVIEWED: Workflow = Workflow {
     require_approval: false,
-    min_approvers: 1,
+    ..Workflow::REVIEWED
 };
 
 /// Governance with these roles, nothing else said.
 pub(crate) fn governance(roles: &[(Role, &[&str])]) -> Governance {
     let subjects = |names: &[&str]| names.iter().map(|name| subject(name)).collect();
     Governance {
-        owner: None,
-        inherit: true,
         roles: roles.iter().map(|(role, names)| (*role, subjects(names))).collect(),
-        workflow: None,
+        ..Governance::inherited()
     }
 }
 
 pub(crate) fn settings(governance: Governance) -> NamespaceSettings {
-    NamespaceSettings {
-        display_name: None,
-        description: None,
-        governance,
-    }
+    NamespaceSettings::governed(governance)
 }
 
 /// A spec that puts `value` at `key` of the object `namespace_ref`.
@@ -129,6 +126,8 @@ pub(crate) fn spec(namespace_ref: &str, name: &str, text: &str) -> RequestSpec {
         expected_version: None,
         reason: None,
         on_behalf_of: std::collections::BTreeSet::new(),
+        to_version: None,
+        draft: None,
     }
 }
 
@@ -140,15 +139,22 @@ pub(crate) fn initialise(cluster: &str, admins: &[&str], floor: Workflow, key: O
         root_admins: admins.iter().map(|name| subject(name)).collect(),
         workflow: floor,
         stamp_key: key,
+        identity: Identity::default(),
     })
 }
 
 /// The command that carries `review`, by its decision.
 pub(crate) fn reviewing(id: &str, review: Signed<ReviewStatement>) -> Command {
     let request_id = request_id(id);
+    let stamped = |review| ReviewRequest {
+        request_id: request_id.clone(),
+        review: Review::Stamped(Box::new(review)),
+        verdict: None,
+    };
     match review.statement.decision {
-        Decision::Approve => Command::ApproveRequest(ReviewRequest { request_id, review }),
-        Decision::Reject => Command::RejectRequest(ReviewRequest { request_id, review }),
+        Decision::Approve => Command::ApproveRequest(stamped(review)),
+        Decision::Reject => Command::RejectRequest(stamped(review)),
+        Decision::Publish => Command::PublishApproved(stamped(review)),
         Decision::Withdraw => Command::WithdrawRequest(WithdrawRequest {
             request_id,
             cause: WithdrawCause::ByRequester(Box::new(review)),
@@ -171,7 +177,8 @@ pub(crate) fn writing(name: &str, namespace: &str, at: &str, text: &str) -> Comm
         namespace: path(namespace),
         key: key(at),
         value: value(text),
-        expected_digest: None,
+        expected: Precondition::Any,
+        verdict: None,
     })
 }
 
@@ -189,9 +196,13 @@ pub(crate) fn reason(rejection: &Rejection) -> String {
     debug.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
-/// `ok`, or the name of the refusal.
+/// `ok`, `pending` where others must agree, or the name of the refusal.
 pub(crate) fn verdict(result: &Result<Outcome, Rejection>) -> String {
-    result.as_ref().map_or_else(reason, |_| "ok".to_owned())
+    match result {
+        Ok(Outcome::GovernancePending { .. }) => "pending".to_owned(),
+        Ok(_) => "ok".to_owned(),
+        Err(rejection) => reason(rejection),
+    }
 }
 
 /// The audited name of an action.

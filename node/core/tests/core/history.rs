@@ -179,6 +179,7 @@ impl Play {
             request_id: request_id(&id),
             spec: wanted,
             requester: self.stamp(statement, *stamp),
+            verdict: None,
         };
         Some(Command::SubmitRequest(command))
     }
@@ -222,7 +223,7 @@ impl Play {
             .state
             .namespace(&path(at))
             .expect("memory is always readable")?;
-        let mut governance = present.settings.governance;
+        let mut governance = present.settings.governance.clone();
         change(&mut governance);
         let statement = self.world.governance_statement(PEOPLE[who], at, object, &governance);
         Some(Command::DeclareNamespace(DeclareNamespace {

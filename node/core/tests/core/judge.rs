@@ -8,7 +8,7 @@ use confman_core::entry::Version;
 use confman_core::ids::{ClusterId, NamespacePath};
 use confman_core::namespace::{Governance, Workflow};
 use confman_core::outcome::Outcome;
-use confman_core::proposal::{Command, PutEntry, ReviewRequest, SubmitRequest};
+use confman_core::proposal::{Command, PutEntry, Review, ReviewRequest, SubmitRequest};
 use confman_core::publish_request::Decision;
 use confman_core::stamp::{Signed, StampedUser, Statement};
 use confman_core::state::Change;
@@ -52,13 +52,14 @@ impl Judge {
                 let admins = command.root_admins.iter().cloned().collect();
                 self.cluster = Some(command.cluster_id.clone());
                 let governance = Governance {
-                    owner: None,
-                    inherit: true,
                     roles: BTreeMap::from([(Role::Admin, admins)]),
                     workflow: Some(command.workflow),
+                    ..Governance::inherited()
                 };
                 self.governance.insert("/".to_owned(), governance);
             }
+            // What waits for others is not in force.
+            Command::DeclareNamespace(_) if matches!(outcome, Outcome::GovernancePending { .. }) => {}
             Command::DeclareNamespace(command) => {
                 let path = command.path.to_string();
                 self.claims.insert(command.claim.name.clone(), path.clone());
@@ -69,6 +70,7 @@ impl Judge {
             Command::ApproveRequest(review) => self.approved(review, outcome, &published),
             Command::PutEntry(command) => self.written(command, &published),
             Command::RegisterStampKey(_) | Command::RejectRequest(_) | Command::WithdrawRequest(_) => {}
+            other => unreachable!("histories do not try {other:?}"),
         }
         let may_publish = matches!(
             entry.proposal.command,
@@ -110,6 +112,7 @@ impl Judge {
                 .as_ref()
                 .map(confman_core::value::ConfigValue::digest),
             base_version: base,
+            to_version: command.spec.to_version,
         });
         let asked = Asked {
             required: self.required(&namespace, &statement.user.username),
@@ -131,8 +134,11 @@ impl Judge {
             .get_mut(review.request_id.as_str())
             .expect("it was submitted");
         let (namespace, key) = (asked.namespace.clone(), asked.command.spec.key.to_string());
-        let statement = &review.review.statement;
-        assert_signed(&review.review);
+        let Review::Stamped(signed) = &review.review else {
+            unreachable!("histories try stamps only");
+        };
+        let statement = &signed.statement;
+        assert_signed(signed.as_ref());
         assert_eq!(Some(&statement.cluster_id), self.cluster.as_ref());
         assert_eq!(statement.decision, Decision::Approve);
         assert_eq!(statement.object_uid, review.request_id.as_str());
@@ -237,7 +243,7 @@ impl Judge {
                 let before = strictest.unwrap_or(own);
                 strictest = Some(Workflow {
                     require_approval: before.require_approval | own.require_approval,
-                    min_approvers: before.min_approvers.max(own.min_approvers),
+                    ..workflow(before.min_approvers.max(own.min_approvers))
                 });
             }
         }

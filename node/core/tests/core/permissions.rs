@@ -113,7 +113,7 @@ fn world(place: Place, role: Role, holder: &str) -> World {
 
 fn stored(world: &World, at: &NamespacePath) -> ConfigNamespace {
     let namespace = world.state.namespace(at).expect("memory is always readable");
-    namespace.expect("it exists")
+    ConfigNamespace::clone(&namespace.expect("it exists"))
 }
 
 fn lineage(world: &World) -> Vec<ConfigNamespace> {

@@ -17,7 +17,9 @@ use confman_core::digest::Digest;
 use confman_core::ids::NamespacePath;
 use confman_core::namespace::{Claim, Governance, Workflow};
 use confman_core::outcome::{Applied, Outcome};
-use confman_core::proposal::{Command, DeclareNamespace, PutEntry, RegisterStampKey, ReleaseNamespace, SubmitRequest};
+use confman_core::proposal::{
+    Command, DeclareNamespace, Precondition, PutEntry, RegisterStampKey, ReleaseNamespace, SubmitRequest,
+};
 use confman_core::publish_request::Decision;
 use confman_core::stamp::{Signed, StampKeyStatement, Statement};
 use confman_core::state::StateView as _;
@@ -94,6 +96,16 @@ fn outcome(applied: &Applied, events: &[audit::AuditAction]) -> String {
         Ok(Outcome::StampKeyRegistered { key_id }) => format!("registered {key_id}"),
         Ok(Outcome::NamespaceDeclared { path, revision: _ }) => format!("declared {path}"),
         Ok(Outcome::NamespaceReleased { path }) => format!("released {path}"),
+        Ok(Outcome::NamespaceDeleted { path }) => format!("deleted {path}"),
+        Ok(Outcome::GovernancePending { .. }) => "pending".to_owned(),
+        Ok(Outcome::DraftWritten { .. }) => "drafted".to_owned(),
+        Ok(Outcome::DraftDeleted) => "draft gone".to_owned(),
+        Ok(Outcome::EntryDescribed) => "described".to_owned(),
+        Ok(Outcome::SchemaStored { path, revision }) => format!("stored {path} {revision}"),
+        Ok(Outcome::IdentitySet) => "identity set".to_owned(),
+        Ok(Outcome::ApiKeyIssued { name }) => format!("issued {name}"),
+        Ok(Outcome::ApiKeyRevoked { name }) => format!("revoked {name}"),
+        Ok(Outcome::DeliveryRecorded) => "delivery recorded".to_owned(),
         Ok(Outcome::EntryWritten { version, .. }) => format!("written {version}"),
         Ok(Outcome::Request(request)) => match request.published_version {
             Some(version) => format!("{} {version}", request.state),
@@ -155,7 +167,7 @@ impl<'a> Step<'a> {
             let min_approvers = min_approvers.unwrap_or(1);
             return Some(Workflow {
                 require_approval: false,
-                min_approvers,
+                ..workflow(min_approvers)
             });
         }
         min_approvers.map(workflow)
@@ -231,8 +243,8 @@ impl<'a> Step<'a> {
         let mut governance = Governance {
             owner: self.option("owner").map(str::to_owned),
             inherit: !self.has("alone"),
-            roles: BTreeMap::new(),
             workflow: self.workflow(),
+            ..Governance::inherited()
         };
         for role in Role::ALL {
             let names = self.list(&role.to_string());
@@ -273,6 +285,7 @@ impl<'a> Step<'a> {
             request_id: request_id(self.target),
             spec: wanted,
             requester: self.signed(statement),
+            verdict: None,
         })
     }
 
@@ -294,7 +307,9 @@ impl<'a> Step<'a> {
             unreachable!("a direct write is {command:?}");
         };
         Command::PutEntry(PutEntry {
-            expected_digest: self.option("if").map(|text| value(text).digest()),
+            expected: self
+                .option("if")
+                .map_or(Precondition::Any, |text| Precondition::Digest(value(text).digest())),
             key: key(name),
             ..put
         })

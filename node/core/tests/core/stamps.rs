@@ -3,7 +3,7 @@
 use confman_core::digest::Digest;
 use confman_core::ids::Timestamp;
 use confman_core::namespace::Claim;
-use confman_core::proposal::{Command, DeclareNamespace, RegisterStampKey, SubmitRequest};
+use confman_core::proposal::{Command, DeclareNamespace, RegisterStampKey, Review, SubmitRequest};
 use confman_core::publish_request::{Decision, RequestSpec};
 use confman_core::stamp::{
     GovernanceStatement, RequesterStatement, ReviewStatement, Signed, StampKeyStatement, Statement,
@@ -27,6 +27,7 @@ fn submit(world: &mut World, spec: RequestSpec, requester: Signed<RequesterState
         request_id: request_id("r2"),
         spec,
         requester,
+        verdict: None,
     };
     verdict(&world.apply(Command::SubmitRequest(command)))
 }
@@ -130,7 +131,7 @@ fn a_review_counts_only_as_the_decision_that_it_says() {
             statement.decision = decision;
             let stamp = sign(statement, KEY);
             if let Command::ApproveRequest(review) | Command::RejectRequest(review) = &mut command {
-                review.review = stamp;
+                review.review = Review::Stamped(Box::new(stamp));
             } else if let Command::WithdrawRequest(withdraw) = &mut command {
                 withdraw.cause = confman_core::proposal::WithdrawCause::ByRequester(Box::new(stamp));
             }
@@ -205,6 +206,7 @@ fn stamped(world: &World, key_id: &str, signer: &str) -> Vec<(&'static str, Comm
                 request_id: request_id("r2"),
                 spec: wanted,
                 requester,
+                verdict: None,
             }),
         ),
         (

@@ -25,19 +25,19 @@ PendingReview
   approve again: PendingReview unchanged
   reject after approving: Rejected [request.rejected]
 Approved
-  approve by requester: refused RequestNotPending
-  approve by approver: refused RequestNotPending
-  approve by editor: refused RequestNotPending
-  reject by requester: refused RequestNotPending
-  reject by approver: refused RequestNotPending
-  reject by editor: refused RequestNotPending
-  withdraw by requester: refused RequestNotPending
+  approve by requester: refused SelfApproval
+  approve by approver: PendingReview [request.approved]
+  approve by editor: refused Forbidden
+  reject by requester: refused SelfApproval
+  reject by approver: Rejected [request.rejected]
+  reject by editor: refused Forbidden
+  withdraw by requester: Withdrawn [request.withdrawn]
   withdraw by other: refused InvalidStamp
-  object deleted: Approved unchanged
+  object deleted: Withdrawn [request.withdrawn]
   resubmit same: Approved unchanged
   resubmit other: refused RequestIdReused
   approve again: Approved unchanged
-  reject after approving: refused RequestNotPending
+  reject after approving: Rejected [request.rejected]
 Published
   approve by requester: refused RequestNotPending
   approve by approver: refused RequestNotPending

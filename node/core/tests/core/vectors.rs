@@ -112,6 +112,7 @@ fn content_digests_are_those_of_the_file() {
             operation: content.operation,
             value_digest: content.value_digest,
             base_version: content.base_version,
+            to_version: None,
         });
         assert_eq!(computed, digest, "{} in {}", content.key, content.namespace);
     }

@@ -88,6 +88,7 @@ impl World {
         let proposal = Proposal {
             proposed_at: self.now,
             trace_id: None,
+            idempotency: None,
             command,
         };
         let at = self.position();
@@ -127,6 +128,18 @@ impl World {
             | Change::DeleteClaim { .. }
             | Change::PutEntry(_)
             | Change::PutVersion(_)
+            | Change::DeleteNamespace(_)
+            | Change::DeleteVersion { .. }
+            | Change::PutContentRevision { .. }
+            | Change::PutDraft(_)
+            | Change::DeleteDraft { .. }
+            | Change::PutSchema(_)
+            | Change::PutApiKey(_)
+            | Change::PutDelivery(_)
+            | Change::DeleteDelivery { .. }
+            | Change::PutTargetHealth(_)
+            | Change::PutIdempotency(_)
+            | Change::DeleteIdempotency { .. }
             | Change::PutRequest(_) => None,
         };
         changes.into_iter().flatten().filter_map(event).collect()
@@ -210,6 +223,7 @@ impl World {
             request_id: request_id(id),
             requester: sign(self.requester_statement(name, id, &spec), KEY),
             spec,
+            verdict: None,
         }
     }
 
@@ -231,7 +245,8 @@ impl World {
             object_uid: id.to_owned(),
             requester: request
                 .as_ref()
-                .map_or_else(String::new, |request| request.requested_by_username.clone()),
+                .and_then(|request| request.object.as_ref())
+                .map_or_else(String::new, |object| object.requested_by_username.clone()),
             digest: request.map_or(Digest::ZERO, |request| request.digest),
             user: user(name),
             decision,

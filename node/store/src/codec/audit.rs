@@ -14,7 +14,9 @@ tags!(
     AuditAction, "audit action":
     ClusterInitialised = 1, StampKeyRegistered = 2, NamespaceCreated = 3, NamespaceUpdated = 4, NamespaceReleased = 5,
     RequestSubmitted = 6, RequestApproved = 7, RequestRejected = 8, RequestWithdrawn = 9, RequestSuperseded = 10,
-    ConfigPublished = 11, ConfigUnreviewed = 12,
+    ConfigPublished = 11, ConfigUnreviewed = 12, ConfigRolledBack = 13, DraftUpdated = 14, DraftDeleted = 15,
+    NamespaceDeleted = 16, EntryDescribed = 17, SchemaStored = 18, IdentityUpdated = 19, ApiKeyIssued = 20,
+    ApiKeyRevoked = 21,
 );
 
 /// An [`AuditActor`].
@@ -28,12 +30,15 @@ pub struct AuditActorBody {
     groups: Vec<PrincipalBody>,
     #[prost(string, optional, tag = "4")]
     stamp_key_id: Option<String>,
+    #[prost(message, optional, tag = "5")]
+    login: Option<PrincipalBody>,
 }
 
 impl From<&AuditActor> for AuditActorBody {
     fn from(actor: &AuditActor) -> Self {
         let AuditActor {
             principal,
+            login,
             groups,
             stamp_key_id,
             ip,
@@ -43,6 +48,7 @@ impl From<&AuditActor> for AuditActorBody {
             ip: ip.clone(),
             groups: groups.iter().map(Into::into).collect(),
             stamp_key_id: stamp_key_id.clone(),
+            login: login.as_ref().map(Into::into),
         }
     }
 }
@@ -52,6 +58,7 @@ impl TryFrom<AuditActorBody> for AuditActor {
     fn try_from(body: AuditActorBody) -> Result<Self, CodecError> {
         Ok(Self {
             principal: required(body.principal, "event.actor.principal")?.try_into()?,
+            login: optional(body.login)?,
             groups: repeated(body.groups)?,
             stamp_key_id: body.stamp_key_id,
             ip: body.ip,

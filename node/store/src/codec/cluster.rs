@@ -1,8 +1,10 @@
 //! The cluster record, stamp keys and used nonces as messages.
 
 use confman_core::cluster::{ClusterRecord, StampKey};
+use confman_core::identity::Identity;
 use confman_core::ids::RequestId;
 
+use super::document::{DocumentBody, read_optional};
 use super::field::{id, time};
 use super::{CodecError, Kind, Record};
 
@@ -17,6 +19,8 @@ pub struct ClusterRecordBody {
     name: String,
     #[prost(int64, tag = "4")]
     initialised_at: i64,
+    #[prost(message, optional, tag = "5")]
+    identity: Option<DocumentBody>,
 }
 
 impl Record for ClusterRecord {
@@ -29,12 +33,14 @@ impl Record for ClusterRecord {
             kubernetes_namespace,
             name,
             initialised_at,
+            identity,
         } = self;
         ClusterRecordBody {
             cluster_id: cluster_id.to_string(),
             kubernetes_namespace: kubernetes_namespace.clone(),
             name: name.clone(),
             initialised_at: initialised_at.as_millis(),
+            identity: (*identity != Identity::default()).then(|| DocumentBody::of(identity)),
         }
     }
 
@@ -44,12 +50,14 @@ impl Record for ClusterRecord {
             kubernetes_namespace,
             name,
             initialised_at,
+            identity,
         } = body;
         Ok(Self {
             cluster_id: id(&cluster_id, "cluster.clusterId")?,
             kubernetes_namespace,
             name,
             initialised_at: time(initialised_at),
+            identity: read_optional(identity.as_ref(), "cluster.identity")?.unwrap_or_default(),
         })
     }
 }

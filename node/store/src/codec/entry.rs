@@ -1,16 +1,17 @@
 //! Values, entries, versions and the row of a live value as messages.
 
-use confman_core::entry::{ConfigEntry, Version};
-use confman_core::value::{ConfigValue, ValueType};
+use confman_core::entry::{ConfigEntry, EntryMeta, Version};
+use confman_core::value::{ConfigValue, Protection, ValueType};
 
+use super::document::{DocumentBody, read_optional};
 use super::field::{
-    PositionBody, Tagged, digest_bytes, id, optional, optional_digest, optional_id, parsed, repeated, required, tags,
-    time,
+    PositionBody, Tagged, digest, digest_bytes, id, optional, optional_digest, optional_id, parsed, repeated, required,
+    tags, time,
 };
 use super::principal::PrincipalBody;
 use super::{CodecError, Kind, Record};
 
-tags!(ValueType, "value type": String = 1, Number = 2, Boolean = 3, Null = 4, Json = 5, Binary = 6);
+tags!(ValueType, "value type": String = 1, Number = 2, Boolean = 3, Null = 4, Json = 5, Binary = 6, SecretRef = 7);
 
 /// A [`ConfigValue`].
 #[derive(Clone, PartialEq, prost::Message)]
@@ -19,6 +20,45 @@ pub struct ValueBody {
     value_type: u32,
     #[prost(bytes = "vec", tag = "2")]
     canonical: Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    protection: Option<ProtectionBody>,
+}
+
+/// A [`Protection`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ProtectionBody {
+    #[prost(string, tag = "1")]
+    key_id: String,
+    #[prost(bytes = "vec", tag = "2")]
+    digest: Vec<u8>,
+    #[prost(bool, tag = "3")]
+    is_sealed: bool,
+}
+
+impl From<&Protection> for ProtectionBody {
+    fn from(protection: &Protection) -> Self {
+        let Protection {
+            key_id,
+            digest,
+            is_sealed,
+        } = protection;
+        Self {
+            key_id: key_id.clone(),
+            digest: digest_bytes(*digest),
+            is_sealed: *is_sealed,
+        }
+    }
+}
+
+impl TryFrom<ProtectionBody> for Protection {
+    type Error = CodecError;
+    fn try_from(body: ProtectionBody) -> Result<Self, CodecError> {
+        Ok(Self {
+            key_id: body.key_id,
+            digest: digest(&body.digest, "value.protection.digest")?,
+            is_sealed: body.is_sealed,
+        })
+    }
 }
 
 impl From<&ConfigValue> for ValueBody {
@@ -26,6 +66,7 @@ impl From<&ConfigValue> for ValueBody {
         Self {
             value_type: value.value_type().tag(),
             canonical: value.canonical_bytes().to_vec(),
+            protection: value.protection().map(Into::into),
         }
     }
 }
@@ -33,11 +74,13 @@ impl From<&ConfigValue> for ValueBody {
 impl TryFrom<ValueBody> for ConfigValue {
     type Error = CodecError;
     fn try_from(body: ValueBody) -> Result<Self, CodecError> {
-        let ValueBody { value_type, canonical } = body;
-        parsed(
-            Self::from_stored(ValueType::from_tag(value_type)?, canonical),
-            "value.canonical",
-        )
+        let ValueBody {
+            value_type,
+            canonical,
+            protection,
+        } = body;
+        let parts = Self::from_parts(ValueType::from_tag(value_type)?, canonical, optional(protection)?);
+        parsed(parts, "value.canonical")
     }
 }
 
@@ -52,6 +95,10 @@ pub struct ConfigEntryBody {
     live: Option<u64>,
     #[prost(uint64, tag = "4")]
     last_version: u64,
+    #[prost(uint64, tag = "5")]
+    oldest_version: u64,
+    #[prost(message, optional, tag = "6")]
+    meta: Option<DocumentBody>,
 }
 
 impl Record for ConfigEntry {
@@ -64,12 +111,16 @@ impl Record for ConfigEntry {
             key,
             live,
             last_version,
+            oldest_version,
+            meta,
         } = self;
         ConfigEntryBody {
             namespace: namespace.to_string(),
             key: key.to_string(),
             live: *live,
             last_version: *last_version,
+            oldest_version: *oldest_version,
+            meta: (*meta != EntryMeta::default()).then(|| DocumentBody::of(meta)),
         }
     }
 
@@ -79,12 +130,16 @@ impl Record for ConfigEntry {
             key,
             live,
             last_version,
+            oldest_version,
+            meta,
         } = body;
         Ok(Self {
             namespace: id(&namespace, "entry.namespace")?,
             key: id(&key, "entry.key")?,
             live,
             last_version,
+            oldest_version,
+            meta: read_optional(meta.as_ref(), "entry.meta")?.unwrap_or_default(),
         })
     }
 }
@@ -112,6 +167,10 @@ pub struct VersionBody {
     approvers: Vec<PrincipalBody>,
     #[prost(message, optional, tag = "10")]
     position: Option<PositionBody>,
+    #[prost(bool, tag = "11")]
+    is_sensitive: bool,
+    #[prost(uint64, optional, tag = "12")]
+    schema_revision: Option<u64>,
 }
 
 impl From<&Version> for VersionBody {
@@ -127,6 +186,8 @@ impl From<&Version> for VersionBody {
             request_id,
             approvers,
             position,
+            is_sensitive,
+            schema_revision,
         } = version;
         Self {
             namespace: namespace.to_string(),
@@ -139,6 +200,8 @@ impl From<&Version> for VersionBody {
             request_id: request_id.as_ref().map(ToString::to_string),
             approvers: approvers.iter().map(Into::into).collect(),
             position: Some((*position).into()),
+            is_sensitive: *is_sensitive,
+            schema_revision: *schema_revision,
         }
     }
 }
@@ -157,6 +220,8 @@ impl TryFrom<VersionBody> for Version {
             request_id: optional_id(body.request_id.as_deref(), "version.requestId")?,
             approvers: repeated(body.approvers)?,
             position: required(body.position, "version.position")?.into(),
+            is_sensitive: body.is_sensitive,
+            schema_revision: body.schema_revision,
         })
     }
 }

@@ -2,11 +2,38 @@
 
 use confman_core::access::Role;
 use confman_core::ids::NamespacePath;
-use confman_core::namespace::{Claim, ConfigNamespace, Governance, NamespaceSettings, Workflow};
+use confman_core::namespace::{
+    Channels, Claim, ConfigNamespace, Governance, HistoryRetention, NamespaceSettings, PublishMode, RollbackMode,
+    Workflow,
+};
 
-use super::field::{Tagged, digest_bytes, id, optional, optional_digest, repeated, required, small, time};
+use super::document::{DocumentBody, read_optional};
+use super::field::{
+    Tagged, digest_bytes, id, optional, optional_digest, optional_id, repeated, required, small, tags, time,
+};
 use super::principal::PrincipalBody;
 use super::{CodecError, Kind, Record};
+
+tags!(PublishMode, "publish mode": Automatic = 1, Manual = 2);
+tags!(RollbackMode, "rollback mode": Instant = 1, Reviewed = 2);
+
+/// [`Channels`].
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(super) struct ChannelsBody {
+    #[prost(bool, tag = "1")]
+    kubernetes: bool,
+    #[prost(bool, tag = "2")]
+    http: bool,
+}
+
+/// A [`HistoryRetention`].
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(super) struct RetentionBody {
+    #[prost(uint32, tag = "1")]
+    versions: u32,
+    #[prost(uint32, tag = "2")]
+    days: u32,
+}
 
 /// A [`Workflow`].
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -15,6 +42,12 @@ pub struct WorkflowBody {
     require_approval: bool,
     #[prost(uint32, tag = "2")]
     min_approvers: u32,
+    #[prost(uint32, optional, tag = "3")]
+    publish: Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    rollback: Option<u32>,
+    #[prost(message, optional, tag = "5")]
+    channels: Option<ChannelsBody>,
 }
 
 impl From<Workflow> for WorkflowBody {
@@ -22,10 +55,16 @@ impl From<Workflow> for WorkflowBody {
         let Workflow {
             require_approval,
             min_approvers,
+            publish,
+            rollback,
+            channels,
         } = workflow;
         Self {
             require_approval,
             min_approvers: min_approvers.into(),
+            publish: publish.map(Tagged::tag),
+            rollback: rollback.map(Tagged::tag),
+            channels: channels.map(|Channels { kubernetes, http }| ChannelsBody { kubernetes, http }),
         }
     }
 }
@@ -36,10 +75,16 @@ impl TryFrom<WorkflowBody> for Workflow {
         let WorkflowBody {
             require_approval,
             min_approvers,
+            publish,
+            rollback,
+            channels,
         } = body;
         Ok(Self {
             require_approval,
             min_approvers: small(min_approvers, "workflow.minApprovers")?,
+            publish: publish.map(PublishMode::from_tag).transpose()?,
+            rollback: rollback.map(RollbackMode::from_tag).transpose()?,
+            channels: channels.map(|ChannelsBody { kubernetes, http }| Channels { kubernetes, http }),
         })
     }
 }
@@ -105,6 +150,10 @@ pub struct GovernanceBody {
     roles: Vec<RoleBody>,
     #[prost(message, optional, tag = "4")]
     workflow: Option<WorkflowBody>,
+    #[prost(message, optional, tag = "5")]
+    schema: Option<DocumentBody>,
+    #[prost(message, optional, tag = "6")]
+    history_retention: Option<RetentionBody>,
 }
 
 impl From<&Governance> for GovernanceBody {
@@ -114,6 +163,8 @@ impl From<&Governance> for GovernanceBody {
             inherit,
             roles,
             workflow,
+            schema,
+            history_retention,
         } = governance;
         let roles = roles.iter().map(|(role, subjects)| RoleBody {
             role: role.tag(),
@@ -124,6 +175,9 @@ impl From<&Governance> for GovernanceBody {
             inherit: *inherit,
             roles: roles.collect(),
             workflow: workflow.map(Into::into),
+            schema: schema.as_ref().map(DocumentBody::of),
+            history_retention: history_retention
+                .map(|HistoryRetention { versions, days }| RetentionBody { versions, days }),
         }
     }
 }
@@ -136,6 +190,8 @@ impl TryFrom<GovernanceBody> for Governance {
             inherit,
             roles,
             workflow,
+            schema,
+            history_retention,
         } = body;
         let roles = roles
             .into_iter()
@@ -145,6 +201,9 @@ impl TryFrom<GovernanceBody> for Governance {
             inherit,
             roles: roles.collect::<Result<_, CodecError>>()?,
             workflow: optional(workflow)?,
+            schema: read_optional(schema.as_ref(), "governance.schema")?,
+            history_retention: history_retention
+                .map(|RetentionBody { versions, days }| HistoryRetention { versions, days }),
         })
     }
 }
@@ -158,6 +217,10 @@ pub struct SettingsBody {
     description: Option<String>,
     #[prost(message, optional, tag = "3")]
     governance: Option<GovernanceBody>,
+    #[prost(btree_map = "string, string", tag = "4")]
+    labels: std::collections::BTreeMap<String, String>,
+    #[prost(message, repeated, tag = "5")]
+    webhooks: Vec<DocumentBody>,
 }
 
 impl From<&NamespaceSettings> for SettingsBody {
@@ -165,12 +228,16 @@ impl From<&NamespaceSettings> for SettingsBody {
         let NamespaceSettings {
             display_name,
             description,
+            labels,
+            webhooks,
             governance,
         } = settings;
         Self {
             display_name: display_name.clone(),
             description: description.clone(),
             governance: Some(governance.into()),
+            labels: labels.clone(),
+            webhooks: webhooks.iter().map(DocumentBody::of).collect(),
         }
     }
 }
@@ -182,10 +249,15 @@ impl TryFrom<SettingsBody> for NamespaceSettings {
             display_name,
             description,
             governance,
+            labels,
+            webhooks,
         } = body;
+        let webhooks = webhooks.iter().map(|webhook| webhook.read("settings.webhooks"));
         Ok(Self {
             display_name,
             description,
+            labels,
+            webhooks: webhooks.collect::<Result<_, _>>()?,
             governance: required(governance, "settings.governance")?.try_into()?,
         })
     }
@@ -212,6 +284,8 @@ pub struct ConfigNamespaceBody {
     updated_by: Option<PrincipalBody>,
     #[prost(uint64, tag = "9")]
     revision: u64,
+    #[prost(string, optional, tag = "10")]
+    governance_request: Option<String>,
 }
 
 impl Record for ConfigNamespace {
@@ -229,6 +303,7 @@ impl Record for ConfigNamespace {
             updated_at,
             updated_by,
             revision,
+            governance_request,
         } = self;
         ConfigNamespaceBody {
             path: path.to_string(),
@@ -240,6 +315,7 @@ impl Record for ConfigNamespace {
             updated_at: updated_at.as_millis(),
             updated_by: Some(updated_by.into()),
             revision: *revision,
+            governance_request: governance_request.as_ref().map(ToString::to_string),
         }
     }
 
@@ -254,6 +330,7 @@ impl Record for ConfigNamespace {
             updated_at: time(body.updated_at),
             updated_by: required(body.updated_by, "namespace.updatedBy")?.try_into()?,
             revision: body.revision,
+            governance_request: optional_id(body.governance_request.as_deref(), "namespace.governanceRequest")?,
         })
     }
 }

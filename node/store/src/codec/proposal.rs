@@ -1,12 +1,14 @@
 //! Proposals as messages: one tag for each command.
 
+use confman_core::idempotency::Idempotency;
 use confman_core::proposal::{Command, Proposal, RegisterStampKey};
 
 use super::command::{
     DeclareNamespaceBody, InitialiseClusterBody, PutEntryBody, ReleaseNamespaceBody, ReviewRequestBody,
     SubmitRequestBody, WithdrawRequestBody,
 };
-use super::field::time;
+use super::document::DocumentBody;
+use super::field::{digest_bytes, optional_digest, time};
 use super::stamp::SignedStampKeyBody;
 use super::{CodecError, Kind, Record};
 
@@ -17,7 +19,14 @@ pub struct ProposalBody {
     proposed_at: i64,
     #[prost(string, optional, tag = "2")]
     trace_id: Option<String>,
-    #[prost(oneof = "CommandBody", tags = "16, 17, 18, 19, 20, 21, 22, 23, 24")]
+    #[prost(bytes = "vec", optional, tag = "3")]
+    idempotency_key: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    fingerprint: Option<Vec<u8>>,
+    #[prost(
+        oneof = "CommandBody",
+        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38"
+    )]
     command: Option<CommandBody>,
 }
 
@@ -51,6 +60,48 @@ pub enum CommandBody {
     /// [`Command::PutEntry`].
     #[prost(message, tag = "24")]
     PutEntry(Box<PutEntryBody>),
+    /// [`Command::DeleteEntry`].
+    #[prost(message, tag = "25")]
+    DeleteEntry(DocumentBody),
+    /// [`Command::PutDraft`].
+    #[prost(message, tag = "26")]
+    PutDraft(DocumentBody),
+    /// [`Command::DeleteDraft`].
+    #[prost(message, tag = "27")]
+    DeleteDraft(DocumentBody),
+    /// [`Command::OpenRequest`].
+    #[prost(message, tag = "28")]
+    OpenRequest(DocumentBody),
+    /// [`Command::RollBackEntry`].
+    #[prost(message, tag = "29")]
+    RollBackEntry(DocumentBody),
+    /// [`Command::PutNamespace`].
+    #[prost(message, tag = "30")]
+    PutNamespace(DocumentBody),
+    /// [`Command::DeleteNamespace`].
+    #[prost(message, tag = "31")]
+    DeleteNamespace(DocumentBody),
+    /// [`Command::DescribeEntry`].
+    #[prost(message, tag = "32")]
+    DescribeEntry(DocumentBody),
+    /// [`Command::PutSchema`].
+    #[prost(message, tag = "33")]
+    PutSchema(DocumentBody),
+    /// [`Command::SetIdentity`].
+    #[prost(message, tag = "34")]
+    SetIdentity(DocumentBody),
+    /// [`Command::IssueApiKey`].
+    #[prost(message, tag = "35")]
+    IssueApiKey(DocumentBody),
+    /// [`Command::RevokeApiKey`].
+    #[prost(message, tag = "36")]
+    RevokeApiKey(DocumentBody),
+    /// [`Command::RecordDelivery`].
+    #[prost(message, tag = "37")]
+    RecordDelivery(DocumentBody),
+    /// [`Command::PublishApproved`].
+    #[prost(message, tag = "38")]
+    PublishApproved(ReviewRequestBody),
 }
 
 impl Record for Proposal {
@@ -61,11 +112,14 @@ impl Record for Proposal {
         let Self {
             proposed_at,
             trace_id,
+            idempotency,
             command,
         } = self;
         ProposalBody {
             proposed_at: proposed_at.as_millis(),
             trace_id: trace_id.clone(),
+            idempotency_key: idempotency.map(|asked| digest_bytes(asked.key)),
+            fingerprint: idempotency.map(|asked| digest_bytes(asked.fingerprint)),
             command: Some(command.into()),
         }
     }
@@ -74,6 +128,8 @@ impl Record for Proposal {
         let ProposalBody {
             proposed_at,
             trace_id,
+            idempotency_key,
+            fingerprint,
             command,
         } = body;
         // A command that this binary does not know decodes as none at all; the envelope's version should have said so.
@@ -81,9 +137,15 @@ impl Record for Proposal {
             what: "command",
             found: 0,
         })?;
+        let key = optional_digest(idempotency_key.as_deref(), "proposal.idempotencyKey")?;
+        let fingerprint = optional_digest(fingerprint.as_deref(), "proposal.fingerprint")?;
+        let idempotency = key
+            .zip(fingerprint)
+            .map(|(key, fingerprint)| Idempotency { key, fingerprint });
         Ok(Self {
             proposed_at: time(proposed_at),
             trace_id,
+            idempotency,
             command: command.try_into()?,
         })
     }
@@ -99,7 +161,21 @@ impl Record for Proposal {
             | Command::ApproveRequest(_)
             | Command::RejectRequest(_)
             | Command::WithdrawRequest(_)
-            | Command::PutEntry(_) => 1,
+            | Command::PutEntry(_)
+            | Command::DeleteEntry(_)
+            | Command::PutDraft(_)
+            | Command::DeleteDraft(_)
+            | Command::OpenRequest(_)
+            | Command::RollBackEntry(_)
+            | Command::PutNamespace(_)
+            | Command::DeleteNamespace(_)
+            | Command::DescribeEntry(_)
+            | Command::PutSchema(_)
+            | Command::SetIdentity(_)
+            | Command::IssueApiKey(_)
+            | Command::RevokeApiKey(_)
+            | Command::RecordDelivery(_)
+            | Command::PublishApproved(_) => 1,
         }
     }
 }
@@ -116,6 +192,20 @@ impl From<&Command> for CommandBody {
             Command::RejectRequest(command) => Self::RejectRequest(command.into()),
             Command::WithdrawRequest(command) => Self::WithdrawRequest(command.into()),
             Command::PutEntry(command) => Self::PutEntry(Box::new(command.into())),
+            Command::DeleteEntry(command) => Self::DeleteEntry(DocumentBody::of(command)),
+            Command::PutDraft(command) => Self::PutDraft(DocumentBody::of(command)),
+            Command::DeleteDraft(command) => Self::DeleteDraft(DocumentBody::of(command)),
+            Command::OpenRequest(command) => Self::OpenRequest(DocumentBody::of(command)),
+            Command::RollBackEntry(command) => Self::RollBackEntry(DocumentBody::of(command)),
+            Command::PutNamespace(command) => Self::PutNamespace(DocumentBody::of(command)),
+            Command::DeleteNamespace(command) => Self::DeleteNamespace(DocumentBody::of(command)),
+            Command::DescribeEntry(command) => Self::DescribeEntry(DocumentBody::of(command)),
+            Command::PutSchema(command) => Self::PutSchema(DocumentBody::of(command)),
+            Command::SetIdentity(command) => Self::SetIdentity(DocumentBody::of(command)),
+            Command::IssueApiKey(command) => Self::IssueApiKey(DocumentBody::of(command)),
+            Command::RevokeApiKey(command) => Self::RevokeApiKey(DocumentBody::of(command)),
+            Command::RecordDelivery(command) => Self::RecordDelivery(DocumentBody::of(command)),
+            Command::PublishApproved(command) => Self::PublishApproved(command.into()),
         }
     }
 }
@@ -133,6 +223,20 @@ impl TryFrom<CommandBody> for Command {
             CommandBody::RejectRequest(body) => Self::RejectRequest(body.try_into()?),
             CommandBody::WithdrawRequest(body) => Self::WithdrawRequest(body.try_into()?),
             CommandBody::PutEntry(body) => Self::PutEntry((*body).try_into()?),
+            CommandBody::DeleteEntry(body) => Self::DeleteEntry(body.read("command.deleteEntry")?),
+            CommandBody::PutDraft(body) => Self::PutDraft(body.read("command.putDraft")?),
+            CommandBody::DeleteDraft(body) => Self::DeleteDraft(body.read("command.deleteDraft")?),
+            CommandBody::OpenRequest(body) => Self::OpenRequest(body.read("command.openRequest")?),
+            CommandBody::RollBackEntry(body) => Self::RollBackEntry(body.read("command.rollBackEntry")?),
+            CommandBody::PutNamespace(body) => Self::PutNamespace(body.read("command.putNamespace")?),
+            CommandBody::DeleteNamespace(body) => Self::DeleteNamespace(body.read("command.deleteNamespace")?),
+            CommandBody::DescribeEntry(body) => Self::DescribeEntry(body.read("command.describeEntry")?),
+            CommandBody::PutSchema(body) => Self::PutSchema(body.read("command.putSchema")?),
+            CommandBody::SetIdentity(body) => Self::SetIdentity(body.read("command.setIdentity")?),
+            CommandBody::IssueApiKey(body) => Self::IssueApiKey(body.read("command.issueApiKey")?),
+            CommandBody::RevokeApiKey(body) => Self::RevokeApiKey(body.read("command.revokeApiKey")?),
+            CommandBody::RecordDelivery(body) => Self::RecordDelivery(body.read("command.recordDelivery")?),
+            CommandBody::PublishApproved(body) => Self::PublishApproved(body.try_into()?),
         })
     }
 }

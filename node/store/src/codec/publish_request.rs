@@ -1,14 +1,20 @@
 //! Publish requests as messages.
 
 use confman_core::ids::RequestId;
-use confman_core::publish_request::{Operation, PublishRequest, RequestSpec, RequestState, Step, StepKind};
+use confman_core::publish_request::{
+    GovernanceChange, Operation, PublishRequest, RequestObject, RequestSpec, RequestState, Step, StepKind, Subject,
+};
 
+use super::document::{DocumentBody, read_optional};
 use super::entry::ValueBody;
-use super::field::{PositionBody, Tagged, digest, digest_bytes, id, optional, repeated, required, small, tags, time};
+use super::field::{
+    PositionBody, Tagged, digest, digest_bytes, id, optional, optional_digest, optional_id, repeated, required, small,
+    tags, time,
+};
 use super::principal::PrincipalBody;
 use super::{CodecError, Kind, Record};
 
-tags!(Operation, "operation": Put = 1);
+tags!(Operation, "operation": Put = 1, Delete = 2, Rollback = 3, Govern = 4);
 tags!(
     RequestState, "request state":
     PendingReview = 1, Approved = 2, Published = 3, Rejected = 4, Withdrawn = 5, Superseded = 6,
@@ -35,6 +41,10 @@ pub struct RequestSpecBody {
     reason: Option<String>,
     #[prost(string, repeated, tag = "7")]
     on_behalf_of: Vec<String>,
+    #[prost(uint64, optional, tag = "8")]
+    to_version: Option<u64>,
+    #[prost(bytes = "vec", optional, tag = "9")]
+    draft: Option<Vec<u8>>,
 }
 
 impl From<&RequestSpec> for RequestSpecBody {
@@ -47,6 +57,8 @@ impl From<&RequestSpec> for RequestSpecBody {
             expected_version,
             reason,
             on_behalf_of,
+            to_version,
+            draft,
         } = spec;
         Self {
             namespace_ref: namespace_ref.clone(),
@@ -56,6 +68,8 @@ impl From<&RequestSpec> for RequestSpecBody {
             expected_version: *expected_version,
             reason: reason.clone(),
             on_behalf_of: on_behalf_of.iter().cloned().collect(),
+            to_version: *to_version,
+            draft: draft.map(digest_bytes),
         }
     }
 }
@@ -71,6 +85,8 @@ impl TryFrom<RequestSpecBody> for RequestSpec {
             expected_version: body.expected_version,
             reason: body.reason,
             on_behalf_of: body.on_behalf_of.into_iter().collect(),
+            to_version: body.to_version,
+            draft: optional_digest(body.draft.as_deref(), "spec.draft")?,
         })
     }
 }
@@ -127,15 +143,54 @@ impl TryFrom<StepBody> for Step {
     }
 }
 
-/// A [`PublishRequest`].
+/// A [`RequestObject`].
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct RequestObjectBody {
+    #[prost(string, tag = "1")]
+    kubernetes_namespace: String,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(string, tag = "3")]
+    requested_by_username: String,
+}
+
+impl From<&RequestObject> for RequestObjectBody {
+    fn from(object: &RequestObject) -> Self {
+        let RequestObject {
+            kubernetes_namespace,
+            name,
+            requested_by_username,
+        } = object;
+        Self {
+            kubernetes_namespace: kubernetes_namespace.clone(),
+            name: name.clone(),
+            requested_by_username: requested_by_username.clone(),
+        }
+    }
+}
+
+impl From<RequestObjectBody> for RequestObject {
+    fn from(body: RequestObjectBody) -> Self {
+        let RequestObjectBody {
+            kubernetes_namespace,
+            name,
+            requested_by_username,
+        } = body;
+        Self {
+            kubernetes_namespace,
+            name,
+            requested_by_username,
+        }
+    }
+}
+
+/// A [`PublishRequest`]. Exactly one of `spec` and `governance` is set.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PublishRequestBody {
     #[prost(string, tag = "1")]
     id: String,
-    #[prost(string, tag = "2")]
-    kubernetes_namespace: String,
-    #[prost(string, tag = "3")]
-    name: String,
+    #[prost(message, optional, tag = "2")]
+    object: Option<RequestObjectBody>,
     #[prost(string, tag = "4")]
     namespace: String,
     #[prost(message, optional, tag = "5")]
@@ -146,8 +201,6 @@ pub struct PublishRequestBody {
     digest: Vec<u8>,
     #[prost(uint64, tag = "8")]
     base_version: u64,
-    #[prost(string, tag = "9")]
-    requested_by_username: String,
     #[prost(message, optional, tag = "10")]
     requested_by: Option<PrincipalBody>,
     #[prost(uint32, tag = "11")]
@@ -158,6 +211,16 @@ pub struct PublishRequestBody {
     steps: Vec<StepBody>,
     #[prost(uint64, optional, tag = "14")]
     published_version: Option<u64>,
+    #[prost(message, optional, tag = "15")]
+    governance: Option<DocumentBody>,
+    #[prost(message, repeated, tag = "16")]
+    contributors: Vec<PrincipalBody>,
+    #[prost(string, optional, tag = "17")]
+    resubmits: Option<String>,
+    #[prost(bool, tag = "18")]
+    is_sensitive: bool,
+    #[prost(message, optional, tag = "19")]
+    value: Option<ValueBody>,
 }
 
 impl Record for PublishRequest {
@@ -167,54 +230,70 @@ impl Record for PublishRequest {
     fn to_body(&self) -> PublishRequestBody {
         let Self {
             id,
-            kubernetes_namespace,
-            name,
+            object,
             namespace,
-            spec,
+            subject,
+            value,
             spec_digest,
             digest,
             base_version,
-            requested_by_username,
             requested_by,
+            contributors,
             required_approvals,
             state,
             steps,
             published_version,
+            resubmits,
+            is_sensitive,
         } = self;
+        let (spec, governance) = match subject {
+            Subject::Key(spec) => (Some(spec.into()), None),
+            Subject::Governance(change) => (None, Some(DocumentBody::of(change.as_ref()))),
+        };
         PublishRequestBody {
             id: id.to_string(),
-            kubernetes_namespace: kubernetes_namespace.clone(),
-            name: name.clone(),
+            object: object.as_ref().map(Into::into),
             namespace: namespace.to_string(),
-            spec: Some(spec.into()),
+            spec,
             spec_digest: digest_bytes(*spec_digest),
             digest: digest_bytes(*digest),
             base_version: *base_version,
-            requested_by_username: requested_by_username.clone(),
             requested_by: Some(requested_by.into()),
             required_approvals: (*required_approvals).into(),
             state: state.tag(),
             steps: steps.iter().map(Into::into).collect(),
             published_version: *published_version,
+            governance,
+            contributors: contributors.iter().map(Into::into).collect(),
+            resubmits: resubmits.as_ref().map(ToString::to_string),
+            is_sensitive: *is_sensitive,
+            value: value.as_ref().map(Into::into),
         }
     }
 
     fn from_body(body: PublishRequestBody) -> Result<Self, CodecError> {
+        let governance: Option<GovernanceChange> = read_optional(body.governance.as_ref(), "request.governance")?;
+        let subject = match governance {
+            Some(change) => Subject::Governance(Box::new(change)),
+            None => Subject::Key(required(body.spec, "request.spec")?.try_into()?),
+        };
         Ok(Self {
             id: id(&body.id, "request.id")?,
-            kubernetes_namespace: body.kubernetes_namespace,
-            name: body.name,
+            object: body.object.map(Into::into),
             namespace: id(&body.namespace, "request.namespace")?,
-            spec: required(body.spec, "request.spec")?.try_into()?,
+            subject,
+            value: optional(body.value)?,
             spec_digest: digest(&body.spec_digest, "request.specDigest")?,
             digest: digest(&body.digest, "request.digest")?,
             base_version: body.base_version,
-            requested_by_username: body.requested_by_username,
             requested_by: required(body.requested_by, "request.requestedBy")?.try_into()?,
+            contributors: repeated(body.contributors)?,
             required_approvals: small(body.required_approvals, "request.requiredApprovals")?,
             state: RequestState::from_tag(body.state)?,
             steps: repeated(body.steps)?,
             published_version: body.published_version,
+            resubmits: optional_id(body.resubmits.as_deref(), "request.resubmits")?,
+            is_sensitive: body.is_sensitive,
         })
     }
 }

@@ -9,7 +9,7 @@ use super::CodecError;
 use super::cluster::StampKeyBody;
 use super::field::{Tagged, digest, digest_bytes, id, optional_digest, required, tags, time};
 
-tags!(Decision, "decision": Approve = 1, Reject = 2, Withdraw = 3);
+tags!(Decision, "decision": Approve = 1, Reject = 2, Withdraw = 3, Publish = 4);
 
 /// A [`StampedUser`].
 #[derive(Clone, PartialEq, prost::Message)]

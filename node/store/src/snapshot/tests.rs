@@ -32,6 +32,8 @@ async fn fill(store: &mut Store, index: u64, values: u64) {
             key: key(&name),
             live: Some(index),
             last_version: index,
+            oldest_version: 1,
+            meta: confman_core::entry::EntryMeta::default(),
         }));
     }
     write(store, index, changes);

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel, WriteBatch,
-    WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel, ReadOptions,
+    WriteBatch, WriteOptions,
 };
 
 use crate::Options;
@@ -214,6 +214,30 @@ impl Generation {
             .get_pinned_cf(self.family(family), key)
             .map_err(ReadError::Access)?;
         row.map(|bytes| decode_row(key, &bytes)).transpose()
+    }
+
+    /// The first keys that begin with `prefix`, at most `limit`.
+    pub(crate) fn keys(
+        &self,
+        family: Family,
+        prefix: &[u8],
+        (limit, mut options): (usize, ReadOptions),
+    ) -> Result<Vec<Vec<u8>>, ReadError> {
+        options.set_iterate_lower_bound(prefix);
+        if let Some(end) = keys::end_of_prefix(prefix) {
+            options.set_iterate_upper_bound(end);
+        }
+        let mut rows = self.database.raw_iterator_cf_opt(self.family(family), options);
+        rows.seek_to_first();
+        let mut found = Vec::new();
+        while found.len() < limit
+            && let Some(key) = rows.key()
+        {
+            found.push(key.to_vec());
+            rows.next();
+        }
+        rows.status().map_err(ReadError::Access)?;
+        Ok(found)
     }
 
     /// Writes without a WAL: the Raft log has every change already.

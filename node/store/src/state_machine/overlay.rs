@@ -1,29 +1,32 @@
 //! The batch in the making: changes of earlier entries of a chunk, visible to the later ones before anything is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use confman_core::audit::{AuditEvent, AuditHead};
+use confman_core::cluster::ClusterRecord;
 use confman_core::entry::{ConfigEntry, Version};
 use confman_core::ids::NamespacePath;
 use confman_core::namespace::ConfigNamespace;
 use confman_core::publish_request::PublishRequest;
 use confman_core::state::{Change, StateView as _};
-use rocksdb::WriteBatch;
+use rocksdb::{ReadOptions, WriteBatch};
 
 use super::Published;
 use super::generation::{LARGE_VALUE_BYTES, ReadError, decode_row};
-use crate::codec::{self, AppliedRow, AppliedSpec, ClaimedPath, LiveRow, NonceUse, Record};
+use crate::codec::{self, AppliedRow, AppliedSpec, ClaimedPath, LiveRow, NonceUse, Record, Revision};
 use crate::crash_point;
 use crate::keys::{self, Family};
-use crate::view::rows::{NamespaceMap, Rows, View, below};
+use crate::view::rows::{Rows, View, below};
 
 /// The state as published, with the changes of this chunk on top.
 pub(crate) struct Overlay {
     base: Arc<Published>,
     /// Rows that apply may read back; none is a deleted one.
     rows: BTreeMap<(Family, Vec<u8>), Option<Vec<u8>>>,
-    namespaces: NamespaceMap,
+    /// Namespaces that changed; none is a deleted one.
+    namespaces: BTreeMap<NamespacePath, Option<Arc<ConfigNamespace>>>,
+    cluster: Option<Arc<ClusterRecord>>,
     batch: WriteBatch,
 }
 
@@ -37,23 +40,58 @@ impl Rows for Overlay {
     }
 
     fn namespace(&self, path: &NamespacePath) -> Option<Arc<ConfigNamespace>> {
-        let found = self.namespaces.get(path).or_else(|| self.base.namespaces.get(path));
-        found.cloned()
+        match self.namespaces.get(path) {
+            Some(changed) => changed.clone(),
+            None => self.base.namespaces.get(path).cloned(),
+        }
     }
 
     fn namespaces_below(&self, path: &NamespacePath) -> Vec<Arc<ConfigNamespace>> {
-        let mut found: BTreeMap<_, _> = below(&self.base.namespaces, path).collect();
-        found.extend(below(&self.namespaces, path));
-        found.into_values().cloned().collect()
+        let mut found: BTreeMap<_, _> = below(&self.base.namespaces, path)
+            .map(|(path, namespace)| (path.clone(), Arc::clone(namespace)))
+            .collect();
+        for (changed, namespace) in self.namespaces.iter().filter(|(changed, _)| changed.is_below(path)) {
+            match namespace {
+                Some(namespace) => found.insert(changed.clone(), Arc::clone(namespace)),
+                None => found.remove(changed),
+            };
+        }
+        found.into_values().collect()
+    }
+
+    fn cluster(&self) -> Option<Arc<ClusterRecord>> {
+        self.cluster.clone()
+    }
+
+    fn keys(&self, family: Family, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, ReadError> {
+        let from = (family, prefix.to_vec());
+        let changed = || {
+            let rows = self.rows.range(from.clone()..);
+            rows.take_while(|((of, key), _)| *of == family && key.starts_with(prefix))
+        };
+        let deleted = changed().filter(|(_, row)| row.is_none()).count();
+        let base = self
+            .base
+            .generation
+            .keys(family, prefix, (limit + deleted, ReadOptions::default()))?;
+        let mut found: BTreeSet<Vec<u8>> = base.into_iter().collect();
+        for ((_, key), row) in changed() {
+            match row {
+                Some(_) => found.insert(key.clone()),
+                None => found.remove(key),
+            };
+        }
+        Ok(found.into_iter().take(limit).collect())
     }
 }
 
 impl View<Overlay> {
     pub(crate) fn over(base: Arc<Published>) -> Self {
         Self(Overlay {
+            cluster: base.cluster.clone(),
             base,
             rows: BTreeMap::new(),
-            namespaces: NamespaceMap::new(),
+            namespaces: BTreeMap::new(),
             batch: WriteBatch::default(),
         })
     }
@@ -70,7 +108,10 @@ impl View<Overlay> {
 
     fn write_one(&mut self, change: Change) -> Result<(), ReadError> {
         match change {
-            Change::PutCluster(cluster) => self.put(Family::State, keys::CLUSTER.to_vec(), &cluster),
+            Change::PutCluster(cluster) => {
+                self.put_only(Family::State, keys::CLUSTER, &codec::encode(&cluster));
+                self.0.cluster = Some(Arc::new(cluster));
+            }
             Change::PutStampKey(key) => self.put(Family::State, keys::stamp_key(&key.key_id), &key),
             Change::PutNonce { nonce, request_id } => {
                 self.put(Family::State, keys::nonce(&nonce), &NonceUse { request_id });
@@ -91,7 +132,13 @@ impl View<Overlay> {
                     &keys::namespace(&namespace.path),
                     &codec::encode(&*namespace),
                 );
-                self.0.namespaces.insert(namespace.path.clone(), Arc::from(namespace));
+                let path = namespace.path.clone();
+                self.0.namespaces.insert(path, Some(Arc::from(namespace)));
+            }
+            Change::DeleteNamespace(path) => {
+                let family = self.0.base.generation.family(Family::State);
+                self.0.batch.delete_cf(family, keys::namespace(&path));
+                self.0.namespaces.insert(path, None);
             }
             Change::PutClaim {
                 kubernetes_namespace,
@@ -110,8 +157,66 @@ impl View<Overlay> {
             Change::PutVersion(version) => return self.put_version(&version),
             Change::PutRequest(request) => return self.put_request(&request),
             Change::AppendAudit(event) => return self.append_audit(&event),
+            change @ (Change::DeleteVersion { .. }
+            | Change::PutContentRevision { .. }
+            | Change::PutDraft(_)
+            | Change::DeleteDraft { .. }
+            | Change::PutSchema(_)
+            | Change::PutApiKey(_)
+            | Change::PutDelivery(_)
+            | Change::DeleteDelivery { .. }
+            | Change::PutTargetHealth(_)
+            | Change::PutIdempotency(_)
+            | Change::DeleteIdempotency { .. }) => self.write_row(change),
         }
         Ok(())
+    }
+
+    /// Changes of one row and nothing else.
+    fn write_row(&mut self, change: Change) {
+        let state = Family::State;
+        match change {
+            Change::DeleteVersion { namespace, key, number } => {
+                self.delete(Family::History, keys::version(&namespace, &key, number));
+            }
+            Change::PutContentRevision { path, revision } => {
+                self.put(state, keys::content_revision(&path), &Revision(revision));
+            }
+            Change::PutDraft(draft) => self.put(state, keys::draft(&draft.namespace, &draft.key), &*draft),
+            Change::DeleteDraft { namespace, key } => self.delete(state, keys::draft(&namespace, &key)),
+            Change::PutSchema(schema) => {
+                let reference = &schema.reference;
+                self.put(state, keys::last_schema(&reference.path), &Revision(reference.revision));
+                self.put(state, keys::schema(reference), &*schema);
+            }
+            Change::PutApiKey(key) => self.put(state, keys::api_key(&key.name), &*key),
+            Change::PutDelivery(delivery) => self.put(state, keys::delivery(&delivery.id), &*delivery),
+            Change::DeleteDelivery { id } => self.delete(state, keys::delivery(&id)),
+            Change::PutTargetHealth(health) => {
+                let key = keys::target_health(&health.namespace, health.target.as_str());
+                self.put(state, key, &*health);
+            }
+            Change::PutIdempotency(record) => {
+                self.put_marker(keys::idempotency_by_end(record.ends_at, record.key));
+                self.put(state, keys::idempotency(record.key), &*record);
+            }
+            Change::DeleteIdempotency { ends_at, key } => {
+                self.delete(state, keys::idempotency_by_end(ends_at, key));
+                self.delete(state, keys::idempotency(key));
+            }
+            Change::PutCluster(_)
+            | Change::PutStampKey(_)
+            | Change::PutNonce { .. }
+            | Change::PutAppliedSpec { .. }
+            | Change::PutNamespace(_)
+            | Change::DeleteNamespace(_)
+            | Change::PutClaim { .. }
+            | Change::DeleteClaim { .. }
+            | Change::PutEntry(_)
+            | Change::PutVersion(_)
+            | Change::PutRequest(_)
+            | Change::AppendAudit(_) => {}
+        }
     }
 
     /// The entry, and the row of its live value. Entry and version come in any order within one chunk.
@@ -122,10 +227,7 @@ impl View<Overlay> {
         self.put(Family::State, keys::entry(namespace, key), entry);
         let live_key = keys::live(namespace, key);
         match live {
-            None => {
-                let family = self.0.base.generation.family(Family::State);
-                self.0.batch.delete_cf(family, live_key);
-            }
+            None => self.delete(Family::State, live_key),
             Some(number) => {
                 if let Some(version) = self.version(namespace, key, *number)? {
                     self.put_live(&version);
@@ -156,8 +258,7 @@ impl View<Overlay> {
         } else {
             LiveRow::Stored(version.number)
         };
-        let key = keys::live(&version.namespace, &version.key);
-        self.put_only(Family::State, &key, &codec::encode(&row));
+        self.put(Family::State, keys::live(&version.namespace, &version.key), &row);
     }
 
     fn put_request(&mut self, request: &PublishRequest) -> Result<(), ReadError> {
@@ -174,6 +275,12 @@ impl View<Overlay> {
             let submitted = request.steps.first().map_or(0, |step| step.position.index);
             let listed = keys::request_of_namespace(&request.namespace, submitted, &request.id);
             self.put_only(Family::State, &listed, &[]);
+        }
+        let open = keys::open_request(&request.namespace, &request.id);
+        if request.state.is_final() {
+            self.delete(Family::State, open);
+        } else {
+            self.put_marker(open);
         }
         self.put(Family::State, keys::request(&request.id), request);
         Ok(())
@@ -203,6 +310,12 @@ impl View<Overlay> {
         self.0.rows.insert((family, key), Some(bytes));
     }
 
+    /// Writes a row without content, whose key apply looks for.
+    fn put_marker(&mut self, key: Vec<u8>) {
+        self.put_only(Family::State, &key, &[]);
+        self.0.rows.insert((Family::State, key), Some(Vec::new()));
+    }
+
     /// Writes a row that apply never reads back.
     fn put_only(&mut self, family: Family, key: &[u8], bytes: &[u8]) {
         let family = self.0.base.generation.family(family);
@@ -220,6 +333,7 @@ impl View<Overlay> {
         let Overlay {
             base,
             namespaces,
+            cluster,
             batch,
             ..
         } = self.0;
@@ -230,12 +344,18 @@ impl View<Overlay> {
             Arc::clone(&base.namespaces)
         } else {
             let mut all = (*base.namespaces).clone();
-            all.extend(namespaces);
+            for (path, namespace) in namespaces {
+                match namespace {
+                    Some(namespace) => all.insert(path, namespace),
+                    None => all.remove(&path),
+                };
+            }
             Arc::new(all)
         };
         Ok(Published {
             generation: Arc::clone(&base.generation),
             namespaces,
+            cluster,
             applied,
         })
     }

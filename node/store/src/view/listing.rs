@@ -272,11 +272,7 @@ impl SnapshotView<'_> {
         let missing = || ReadError::Missing { prefix: keys::REQUESTS };
         let id = std::str::from_utf8(id).ok().and_then(|id| RequestId::parse(id).ok());
         let request = self.request(&id.ok_or_else(missing)?)?.ok_or_else(missing)?;
-        let value = request
-            .spec
-            .value
-            .as_ref()
-            .map_or(0, |value| value.canonical_bytes().len());
+        let value = request.new_value().map_or(0, |value| value.canonical_bytes().len());
         Ok((request, value + 512))
     }
 

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use confman_core::api_key::ApiKeyRecord;
 use confman_core::audit::AuditHead;
 use confman_core::cluster::{ClusterRecord, StampKey};
 use confman_core::digest::Digest;
-use confman_core::entry::{ConfigEntry, Version};
+use confman_core::entry::{ConfigEntry, Draft, Version};
+use confman_core::idempotency::IdempotencyRecord;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId, Timestamp};
-use confman_core::namespace::ConfigNamespace;
+use confman_core::namespace::{ConfigNamespace, SchemaReference};
 use confman_core::publish_request::PublishRequest;
-use confman_core::state::StateView;
+use confman_core::state::{Occupant, StateView, StoredSchema};
+use confman_core::webhook::{Delivery, TargetHealth};
 
-use crate::codec::{AppliedSpec, ClaimedPath, LiveRow, NonceUse, Record};
+use crate::codec::{AppliedSpec, ClaimedPath, LiveRow, NonceUse, Record, Revision};
 use crate::keys::{self, Family};
 use crate::state_machine::ReadError;
 
@@ -28,6 +31,10 @@ pub trait Rows {
     fn namespace(&self, path: &NamespacePath) -> Option<Arc<ConfigNamespace>>;
     /// Namespaces strictly below `path`, in path order.
     fn namespaces_below(&self, path: &NamespacePath) -> Vec<Arc<ConfigNamespace>>;
+    /// The cluster record.
+    fn cluster(&self) -> Option<Arc<ClusterRecord>>;
+    /// The first `limit` keys of rows that begin with `prefix`.
+    fn keys(&self, family: Family, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, ReadError>;
 }
 
 /// The namespaces of `map` strictly below `path`.
@@ -66,11 +73,20 @@ impl<R: Rows> View<R> {
     }
 }
 
+impl<R: Rows> View<R> {
+    /// What follows `prefix` in the first key that begins with it.
+    fn first_name(&self, prefix: &[u8]) -> Result<Option<String>, ReadError> {
+        let first = self.0.keys(Family::State, prefix, 1)?;
+        let rest = first.first().and_then(|key| key.get(prefix.len()..));
+        Ok(rest.map(|rest| String::from_utf8_lossy(rest).into_owned()))
+    }
+}
+
 impl<R: Rows> StateView for View<R> {
     type Error = ReadError;
 
-    fn cluster(&self) -> Result<Option<ClusterRecord>, ReadError> {
-        self.0.record(Family::State, keys::CLUSTER)
+    fn cluster(&self) -> Result<Option<Arc<ClusterRecord>>, ReadError> {
+        Ok(self.0.cluster())
     }
 
     fn stamp_key(&self, key_id: &str) -> Result<Option<StampKey>, ReadError> {
@@ -93,8 +109,8 @@ impl<R: Rows> StateView for View<R> {
         Ok(applied.map(|applied| applied.request_id))
     }
 
-    fn namespace(&self, path: &NamespacePath) -> Result<Option<ConfigNamespace>, ReadError> {
-        Ok(self.0.namespace(path).map(Arc::unwrap_or_clone))
+    fn namespace(&self, path: &NamespacePath) -> Result<Option<Arc<ConfigNamespace>>, ReadError> {
+        Ok(self.0.namespace(path))
     }
 
     fn claimed_path(&self, kubernetes_namespace: &str, name: &str) -> Result<Option<NamespacePath>, ReadError> {
@@ -102,9 +118,60 @@ impl<R: Rows> StateView for View<R> {
         Ok(claimed.map(|claimed| claimed.path))
     }
 
-    fn namespaces_below(&self, path: &NamespacePath) -> Result<Vec<ConfigNamespace>, ReadError> {
-        let below = self.0.namespaces_below(path).into_iter();
-        Ok(below.map(Arc::unwrap_or_clone).collect())
+    fn namespaces_below(&self, path: &NamespacePath) -> Result<Vec<Arc<ConfigNamespace>>, ReadError> {
+        Ok(self.0.namespaces_below(path))
+    }
+
+    fn occupant(&self, path: &NamespacePath) -> Result<Option<Occupant>, ReadError> {
+        let live = keys::live_prefix(path, "");
+        if let Some(key) = self.first_name(&live)? {
+            return Ok(ConfigKey::parse(&key).ok().map(Occupant::Key));
+        }
+        if let Some(key) = self.first_name(&keys::drafts(path))? {
+            return Ok(ConfigKey::parse(&key).ok().map(Occupant::Draft));
+        }
+        let open = self.first_name(&keys::open_requests(path))?;
+        Ok(open.and_then(|id| RequestId::parse(&id).ok()).map(Occupant::Request))
+    }
+
+    fn content_revision(&self, path: &NamespacePath) -> Result<u64, ReadError> {
+        let revision: Option<Revision> = self.0.record(Family::State, &keys::content_revision(path))?;
+        Ok(revision.map_or(0, |revision| revision.0))
+    }
+
+    fn draft(&self, namespace: &NamespacePath, key: &ConfigKey) -> Result<Option<Draft>, ReadError> {
+        self.0.record(Family::State, &keys::draft(namespace, key))
+    }
+
+    fn schema(&self, reference: &SchemaReference) -> Result<Option<StoredSchema>, ReadError> {
+        self.0.record(Family::State, &keys::schema(reference))
+    }
+
+    fn last_schema_revision(&self, path: &NamespacePath) -> Result<u64, ReadError> {
+        let revision: Option<Revision> = self.0.record(Family::State, &keys::last_schema(path))?;
+        Ok(revision.map_or(0, |revision| revision.0))
+    }
+
+    fn api_key(&self, name: &str) -> Result<Option<ApiKeyRecord>, ReadError> {
+        self.0.record(Family::State, &keys::api_key(name))
+    }
+
+    fn delivery(&self, id: &str) -> Result<Option<Delivery>, ReadError> {
+        self.0.record(Family::State, &keys::delivery(id))
+    }
+
+    fn target_health(&self, namespace: &NamespacePath, target: &str) -> Result<Option<TargetHealth>, ReadError> {
+        self.0.record(Family::State, &keys::target_health(namespace, target))
+    }
+
+    fn idempotency(&self, key: Digest) -> Result<Option<IdempotencyRecord>, ReadError> {
+        self.0.record(Family::State, &keys::idempotency(key))
+    }
+
+    fn ended_idempotency(&self, time: Timestamp, limit: usize) -> Result<Vec<(Timestamp, Digest)>, ReadError> {
+        let rows = self.0.keys(Family::State, &[keys::IDEMPOTENCY_BY_END], limit)?;
+        let ended = rows.iter().filter_map(|row| keys::ended_idempotency(row));
+        Ok(ended.take_while(|(ends_at, _)| *ends_at < time).collect())
     }
 
     fn entry(&self, namespace: &NamespacePath, key: &ConfigKey) -> Result<Option<ConfigEntry>, ReadError> {

@@ -28,6 +28,8 @@ fn publish(at: &str, name: &str, number: u64, value: &str) -> [Change; 2] {
         key: key(name),
         live: Some(number),
         last_version: number,
+        oldest_version: 1,
+        meta: confman_core::entry::EntryMeta::default(),
     };
     [
         Change::PutEntry(entry),
@@ -41,6 +43,8 @@ fn delete(at: &str, name: &str, number: u64) -> Change {
         key: key(name),
         live: None,
         last_version: number,
+        oldest_version: 1,
+        meta: confman_core::entry::EntryMeta::default(),
     })
 }
 

@@ -15,9 +15,10 @@ use confman_core::entry::ConfigEntry;
 use confman_core::outcome::{Outcome, Rejection};
 use confman_core::principal::Principal;
 use confman_core::publish_request::RequestState;
-use confman_core::value::ConfigValue;
+use confman_core::value::{ConfigValue, ValueError};
+use confman_core::webhook::TargetHealth;
 use confman_store::codec::{
-    AppliedRow, AppliedSpec, ClaimedPath, FloorRecord, Kind, LiveRow, NonceUse, Record, decode, encode,
+    AppliedRow, AppliedSpec, ClaimedPath, FloorRecord, Kind, LiveRow, NonceUse, Record, Revision, decode, encode,
 };
 use confman_store::types::{
     AppendRequest, AppendResponse, AppendResult, Entry, LogId, Membership, SnapshotMeta, StoredMembership,
@@ -29,8 +30,8 @@ use openraft::raft::StreamAppendError;
 
 use crate::fixtures::{entry, log_id};
 use crate::samples::{
-    audit_event, cluster_id, commands, key, namespace, path, position, proposal, put, request, request_id, stamp_key,
-    time, version,
+    api_key, audit_event, cluster_id, commands, delivery, draft, governance_request, idempotency, identity, key, meta,
+    namespace, path, position, proposal, put, request, request_id, schema, stamp_key, time, version,
 };
 
 /// Stem of the golden files of a kind.
@@ -53,6 +54,13 @@ fn stem(kind: Kind) -> &'static str {
         Kind::AuditEvent => "audit-event",
         Kind::AuditHead => "audit-head",
         Kind::AppliedSpec => "applied-spec",
+        Kind::Draft => "draft",
+        Kind::StoredSchema => "stored-schema",
+        Kind::ApiKeyRecord => "api-key",
+        Kind::Revision => "revision",
+        Kind::Delivery => "delivery",
+        Kind::TargetHealth => "target-health",
+        Kind::IdempotencyRecord => "idempotency",
         Kind::SnapshotManifest => "snapshot-manifest",
         Kind::Identity => "identity",
         Kind::Floor => "floor",
@@ -194,6 +202,10 @@ fn check_raft(golden: &mut Golden) {
     );
 }
 
+fn sealed() -> Result<ConfigValue, ValueError> {
+    ConfigValue::from_text("five")?.sealed(vec![1, 2, 3], "2026", Digest::of(b"five"))
+}
+
 fn check_rows(golden: &mut Golden) {
     golden.check(
         "",
@@ -202,6 +214,7 @@ fn check_rows(golden: &mut Golden) {
             kubernetes_namespace: "confman".to_owned(),
             name: "main".to_owned(),
             initialised_at: time(0),
+            identity: identity(),
         },
     );
     golden.check("", &stamp_key());
@@ -225,6 +238,8 @@ fn check_rows(golden: &mut Golden) {
         key: key("MAX_RETRIES"),
         live: Some(5),
         last_version: 6,
+        oldest_version: 2,
+        meta: meta(),
     };
     golden.check("", &entry);
     golden.check("deleted", &ConfigEntry { live: None, ..entry });
@@ -237,6 +252,8 @@ fn check_rows(golden: &mut Golden) {
         ("null", ConfigValue::from_json_text("null")),
         ("json", ConfigValue::from_json_text("{\"b\":[1],\"a\":2}")),
         ("binary", ConfigValue::from_bytes(vec![0, 255])),
+        ("secret-ref", ConfigValue::from_reference("vault://payments/stripe")),
+        ("sealed", sealed()),
     ];
     for (name, value) in values {
         let value = Some(value.expect("a value"));
@@ -253,6 +270,14 @@ fn check_rows(golden: &mut Golden) {
         },
     );
     golden.check("text", &text);
+    golden.check("", &draft());
+    golden.check("", &schema());
+    golden.check("", &api_key());
+    golden.check("", &Revision(7));
+    golden.check("", &TargetHealth::after(None, &delivery(), time(17)));
+    golden.check("", &delivery());
+    golden.check("", &idempotency());
+    golden.check("governance", &governance_request());
     golden.check("", &request("request-1", RequestState::Published, 20));
     let mut by_group = request("request-2", RequestState::Published, 20);
     for step in &mut by_group.steps {

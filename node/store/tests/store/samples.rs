@@ -3,22 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use confman_core::access::Role;
+use confman_core::api_key::{ApiKeyRecord, KeyScope};
 use confman_core::audit::{AuditAction, AuditActor, AuditChange, AuditEvent, AuditResource, AuditWorkflow};
 use confman_core::cluster::StampKey;
 use confman_core::digest::Digest;
-use confman_core::entry::Version;
+use confman_core::entry::{Draft, EntryMeta, Version};
+use confman_core::idempotency::{Idempotency, IdempotencyRecord};
+use confman_core::identity::Identity;
 use confman_core::ids::{ClusterId, ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
-use confman_core::namespace::{Claim, ConfigNamespace, Governance, NamespaceSettings, Workflow};
+use confman_core::namespace::{
+    Channels, Claim, ConfigNamespace, Governance, HistoryRetention, NamespaceSettings, PublishMode, RollbackMode,
+    SchemaBinding, SchemaReference, Workflow,
+};
+use confman_core::outcome::Outcome;
 use confman_core::principal::{Actor, Principal};
 use confman_core::proposal::{
-    Command, DeclareNamespace, InitialiseCluster, Proposal, PutEntry, RegisterStampKey, ReleaseNamespace,
-    ReviewRequest, SubmitRequest, WithdrawCause, WithdrawRequest,
+    AuthenticatedReview, Command, DeclareNamespace, DeleteDraft, DeleteEntry, DeleteNamespace, DescribeEntry,
+    InitialiseCluster, IssueApiKey, OpenRequest, Precondition, Proposal, PutDraft, PutEntry, PutNamespace, PutSchema,
+    RecordDelivery, RegisterStampKey, ReleaseNamespace, Review, ReviewRequest, RevokeApiKey, RollBackEntry,
+    SetIdentity, SubmitRequest, WithdrawCause, WithdrawRequest,
 };
-use confman_core::publish_request::{Decision, Operation, PublishRequest, RequestSpec, RequestState, Step, StepKind};
+use confman_core::publish_request::{
+    Decision, GovernanceChange, Operation, PublishRequest, RequestObject, RequestSpec, RequestState, SettingsChange,
+    Step, StepKind, Subject,
+};
+use confman_core::schema::KeyRules;
 use confman_core::stamp::{
     GovernanceStatement, RequesterStatement, ReviewStatement, Signed, StampKeyStatement, StampedUser,
 };
+use confman_core::state::StoredSchema;
 use confman_core::value::ConfigValue;
+use confman_core::verdict::Verdict;
+use confman_core::webhook::{
+    Delivery, DeliveryResult, DeliveryState, SecretSource, TargetName, WebhookEvent, WebhookFormat, WebhookTarget,
+    WebhookUrl,
+};
 
 pub(crate) fn path(text: &str) -> NamespacePath {
     NamespacePath::parse(text).expect("a path")
@@ -89,9 +108,13 @@ fn settings() -> NamespaceSettings {
     NamespaceSettings {
         display_name: Some("Payments".to_owned()),
         description: Some("What the payment services read".to_owned()),
+        labels: BTreeMap::from([("team".to_owned(), "payments".to_owned())]),
+        webhooks: vec![webhook()],
         governance: Governance {
             owner: Some("payments@example.com".to_owned()),
             inherit: true,
+            schema: Some(SchemaBinding::Inline("{\"type\":\"object\"}".to_owned())),
+            history_retention: Some(HistoryRetention { versions: 10, days: 90 }),
             roles: BTreeMap::from([
                 (Role::Viewer, viewers),
                 (Role::Admin, BTreeSet::from([Principal::user("ada")])),
@@ -99,8 +122,25 @@ fn settings() -> NamespaceSettings {
             workflow: Some(Workflow {
                 require_approval: true,
                 min_approvers: 2,
+                publish: Some(PublishMode::Manual),
+                rollback: Some(RollbackMode::Instant),
+                channels: Some(Channels {
+                    kubernetes: true,
+                    http: false,
+                }),
             }),
         },
+    }
+}
+
+fn webhook() -> WebhookTarget {
+    WebhookTarget {
+        name: TargetName::parse("ops").expect("a name"),
+        url: WebhookUrl::parse("https://hooks.example.com/ops").expect("a url"),
+        format: WebhookFormat::Generic,
+        events: BTreeSet::from([WebhookEvent::Published]),
+        secret: SecretSource::parse("ops").expect("a name"),
+        recursive: true,
     }
 }
 
@@ -115,6 +155,7 @@ pub(crate) fn namespace(at: &str) -> ConfigNamespace {
         updated_at: time(2),
         updated_by: Principal::from_kubernetes_username("system:serviceaccount:apps:web"),
         revision: 12,
+        governance_request: Some(request_id("pr-11")),
     }
 }
 
@@ -127,6 +168,8 @@ fn spec() -> RequestSpec {
         expected_version: Some(4),
         reason: Some("more patience".to_owned()),
         on_behalf_of: BTreeSet::from(["carol".to_owned()]),
+        to_version: Some(3),
+        draft: Some(digest(10)),
     }
 }
 
@@ -143,6 +186,8 @@ pub(crate) fn version(namespace: &str, name: &str, number: u64, value: &str) -> 
         request_id: Some(request_id("request-1")),
         approvers: vec![Principal::user("bob"), Principal::user("carol")],
         position: position(20 + number),
+        is_sensitive: true,
+        schema_revision: Some(12),
     }
 }
 
@@ -157,15 +202,19 @@ pub(crate) fn request(id: &str, state: RequestState, submitted: u64) -> PublishR
     };
     PublishRequest {
         id: request_id(id),
-        kubernetes_namespace: "team-payments".to_owned(),
-        name: "raise-retries".to_owned(),
+        object: Some(RequestObject {
+            kubernetes_namespace: "team-payments".to_owned(),
+            name: "raise-retries".to_owned(),
+            requested_by_username: "ada".to_owned(),
+        }),
         namespace: path("/teams/payments"),
-        spec: spec(),
+        subject: Subject::Key(spec()),
+        value: Some(text_value("five")),
         spec_digest: digest(2),
         digest: digest(3),
         base_version: 4,
-        requested_by_username: "ada".to_owned(),
         requested_by: Principal::user("ada"),
+        contributors: BTreeSet::from([Principal::user("ada"), Principal::user("carol")]),
         required_approvals: 2,
         state,
         steps: vec![
@@ -173,6 +222,8 @@ pub(crate) fn request(id: &str, state: RequestState, submitted: u64) -> PublishR
             step(StepKind::Approved, "bob", submitted + 1),
         ],
         published_version: Some(5),
+        resubmits: Some(request_id("request-0")),
+        is_sensitive: true,
     }
 }
 
@@ -185,6 +236,7 @@ pub(crate) fn audit_event(namespace: &str, index: u64, seq: u32) -> AuditEvent {
         action: AuditAction::ConfigPublished,
         actor: AuditActor {
             principal: Principal::user("bob"),
+            login: Some(Principal::parse("user:corp/bob").expect("a subject")),
             groups: [Principal::group("payments"), Principal::group("leads")].into(),
             stamp_key_id: Some("key-1".to_owned()),
             ip: Some("192.0.2.7".to_owned()),
@@ -227,7 +279,8 @@ fn review(decision: Decision) -> Signed<ReviewStatement> {
 fn review_request(decision: Decision) -> ReviewRequest {
     ReviewRequest {
         request_id: request_id("request-1"),
-        review: review(decision),
+        review: Review::Stamped(Box::new(review(decision))),
+        verdict: Some(verdict()),
     }
 }
 
@@ -235,22 +288,44 @@ pub(crate) fn proposal(command: Command) -> Proposal {
     Proposal {
         proposed_at: time(7),
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+        idempotency: Some(Idempotency {
+            key: digest(11),
+            fingerprint: digest(12),
+        }),
         command,
     }
 }
 
 pub(crate) fn put(namespace: &str, name: &str, value: &str) -> Command {
     Command::PutEntry(PutEntry {
-        actor: Actor {
-            principal: Principal::user("ada"),
-            groups: BTreeSet::from([Principal::group("staff")]),
-            ip: Some("192.0.2.7".to_owned()),
-        },
+        actor: actor(),
         namespace: path(namespace),
         key: key(name),
         value: text_value(value),
-        expected_digest: None,
+        expected: Precondition::Any,
+        verdict: None,
     })
+}
+
+fn actor() -> Actor {
+    Actor {
+        principal: Principal::user("ada"),
+        groups: BTreeSet::from([Principal::group("staff")]),
+        ip: Some("192.0.2.7".to_owned()),
+    }
+}
+
+fn verdict() -> Verdict {
+    Verdict {
+        namespaces: BTreeMap::from([(path("/teams"), 12)]),
+        content_revision: Some(13),
+        live_version: 4,
+        rules: KeyRules {
+            sensitive: true,
+            ..KeyRules::default()
+        },
+        violations: Vec::new(),
+    }
 }
 
 pub(crate) fn initialise(require_approval: bool) -> Command {
@@ -261,10 +336,258 @@ pub(crate) fn initialise(require_approval: bool) -> Command {
         root_admins: vec![Principal::user("ada"), Principal::group("staff")],
         workflow: Workflow {
             require_approval,
-            min_approvers: 1,
+            ..Workflow::REVIEWED
         },
         stamp_key: Some(stamp_key()),
+        identity: identity(),
     })
+}
+
+pub(crate) fn identity() -> Identity {
+    Identity {
+        aliases: BTreeMap::from([(
+            Principal::parse("user:corp/ada").expect("a subject"),
+            Principal::user("ada"),
+        )]),
+        ..Identity::default()
+    }
+}
+
+/// A file name and a sample of every command that has come since the first.
+fn later_commands() -> Vec<(&'static str, Command)> {
+    let (namespace, at) = (path("/teams/payments"), key("MAX_RETRIES"));
+    let expected = Precondition::Digest(digest(4));
+    let authenticated = AuthenticatedReview {
+        actor: actor(),
+        digest: digest(3),
+        comment: Some("looks right".to_owned()),
+    };
+    vec![
+        (
+            "delete-entry",
+            Command::DeleteEntry(DeleteEntry {
+                actor: actor(),
+                namespace: namespace.clone(),
+                key: at.clone(),
+                expected,
+                verdict: Some(verdict()),
+            }),
+        ),
+        (
+            "put-draft",
+            Command::PutDraft(PutDraft {
+                actor: actor(),
+                namespace: namespace.clone(),
+                key: at.clone(),
+                value: text_value("five"),
+                expected,
+                verdict: None,
+            }),
+        ),
+        (
+            "delete-draft",
+            Command::DeleteDraft(DeleteDraft {
+                actor: actor(),
+                namespace: namespace.clone(),
+                key: at.clone(),
+                expected: Precondition::Present,
+            }),
+        ),
+        (
+            "open-request",
+            Command::OpenRequest(OpenRequest {
+                actor: actor(),
+                namespace: namespace.clone(),
+                spec: spec(),
+                resubmits: Some(request_id("pr-3")),
+                verdict: Some(verdict()),
+            }),
+        ),
+        (
+            "publish-approved",
+            Command::PublishApproved(ReviewRequest {
+                request_id: request_id("request-1"),
+                review: Review::Authenticated(authenticated.clone()),
+                verdict: None,
+            }),
+        ),
+        (
+            "withdraw-by-actor",
+            Command::WithdrawRequest(WithdrawRequest {
+                request_id: request_id("request-1"),
+                cause: WithdrawCause::ByActor(authenticated),
+            }),
+        ),
+        (
+            "roll-back-entry",
+            Command::RollBackEntry(RollBackEntry {
+                actor: actor(),
+                namespace: namespace.clone(),
+                key: at.clone(),
+                to_version: 3,
+                comment: Some("back".to_owned()),
+                verdict: None,
+            }),
+        ),
+        (
+            "put-namespace",
+            Command::PutNamespace(PutNamespace {
+                actor: actor(),
+                path: namespace.clone(),
+                settings: settings(),
+                expected_revision: Some(12),
+            }),
+        ),
+        (
+            "delete-namespace",
+            Command::DeleteNamespace(DeleteNamespace {
+                actor: actor(),
+                path: namespace.clone(),
+                expected_revision: None,
+            }),
+        ),
+        (
+            "describe-entry",
+            Command::DescribeEntry(DescribeEntry {
+                actor: actor(),
+                namespace: namespace.clone(),
+                key: at,
+                meta: meta(),
+            }),
+        ),
+        (
+            "put-schema",
+            Command::PutSchema(PutSchema {
+                actor: actor(),
+                path: namespace,
+                text: "{}".to_owned(),
+                expected_revision: Some(0),
+            }),
+        ),
+        (
+            "set-identity",
+            Command::SetIdentity(SetIdentity {
+                actor: actor(),
+                identity: identity(),
+            }),
+        ),
+        (
+            "issue-api-key",
+            Command::IssueApiKey(IssueApiKey {
+                actor: actor(),
+                key: api_key(),
+            }),
+        ),
+        (
+            "revoke-api-key",
+            Command::RevokeApiKey(RevokeApiKey {
+                actor: actor(),
+                name: "reader".to_owned(),
+            }),
+        ),
+        (
+            "record-delivery",
+            Command::RecordDelivery(RecordDelivery {
+                delivery_id: "msg_evt_7_0_2_ops".to_owned(),
+                attempt: 1,
+                result: DeliveryResult::Refused {
+                    status: 503,
+                    retry_after_s: Some(30),
+                },
+                jitter_permille: 250,
+            }),
+        ),
+    ]
+}
+
+pub(crate) fn meta() -> EntryMeta {
+    EntryMeta {
+        description: Some("How often a payment is tried".to_owned()),
+        tags: BTreeSet::from(["tuning".to_owned()]),
+        is_final: true,
+        pins: BTreeSet::from([2]),
+    }
+}
+
+pub(crate) fn api_key() -> ApiKeyRecord {
+    ApiKeyRecord {
+        name: "reader".to_owned(),
+        hash: digest(13),
+        environment: "prod".to_owned(),
+        scope: KeyScope {
+            namespace: Some(path("/teams")),
+            read_only: true,
+        },
+        created_by: Principal::user("ada"),
+        created_at: time(10),
+        expires_at: Some(time(11)),
+        revoked_at: None,
+    }
+}
+
+pub(crate) fn draft() -> Draft {
+    Draft {
+        namespace: path("/teams/payments"),
+        key: key("MAX_RETRIES"),
+        value: text_value("five"),
+        author: Principal::user("ada"),
+        contributors: BTreeSet::from([Principal::user("ada")]),
+        updated_at: time(12),
+        updated_by: Principal::user("ada"),
+        revision: 30,
+    }
+}
+
+pub(crate) fn schema() -> StoredSchema {
+    StoredSchema {
+        reference: SchemaReference {
+            path: path("/teams/payments"),
+            revision: 3,
+        },
+        text: "{}".to_owned(),
+        stored_by: Principal::user("ada"),
+        stored_at: time(13),
+    }
+}
+
+pub(crate) fn delivery() -> Delivery {
+    Delivery {
+        id: "msg_evt_7_0_2_ops".to_owned(),
+        namespace: path("/teams/payments"),
+        target: TargetName::parse("ops").expect("a name"),
+        event_id: "evt_7_0".to_owned(),
+        event: WebhookEvent::Published,
+        created_at: time(14),
+        attempts: 1,
+        next_attempt_at: time(15),
+        last_result: Some("answered 503".to_owned()),
+        state: DeliveryState::Pending,
+    }
+}
+
+pub(crate) fn idempotency() -> IdempotencyRecord {
+    IdempotencyRecord {
+        key: digest(11),
+        fingerprint: digest(12),
+        outcome: Outcome::DraftDeleted,
+        position: position(31),
+        ends_at: time(16),
+    }
+}
+
+/// A change of governance that waits for others.
+pub(crate) fn governance_request() -> PublishRequest {
+    PublishRequest {
+        object: None,
+        subject: Subject::Governance(Box::new(GovernanceChange::Settings(SettingsChange {
+            settings: settings(),
+            claim: Some(claim()),
+            governance_stamp: Some(digest(1)),
+            loosens: "zoe becomes viewer".to_owned(),
+        }))),
+        value: None,
+        ..request("pr-11", RequestState::PendingReview, 11)
+    }
 }
 
 /// A file name and a sample of every command.
@@ -277,9 +600,10 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
     };
     let mut conditional_put = put("/teams/payments", "MAX_RETRIES", "five");
     if let Command::PutEntry(put) = &mut conditional_put {
-        put.expected_digest = Some(digest(4));
+        put.expected = Precondition::Digest(digest(4));
+        put.verdict = Some(verdict());
     }
-    vec![
+    let mut commands = vec![
         ("initialise-cluster", initialise(true)),
         (
             "register-stamp-key",
@@ -313,7 +637,9 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
         ),
         ("withdraw-object-deleted", withdraw(WithdrawCause::ObjectDeleted)),
         ("put-entry", conditional_put),
-    ]
+    ];
+    commands.extend(later_commands());
+    commands
 }
 
 fn declare_namespace() -> DeclareNamespace {
@@ -347,5 +673,6 @@ fn submit_request() -> SubmitRequest {
             nonce: "0123456789abcdef0123456789abcdef".to_owned(),
             time: time(9),
         }),
+        verdict: Some(verdict()),
     }
 }

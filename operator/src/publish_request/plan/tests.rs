@@ -54,22 +54,28 @@ fn known(state: RequestState, steps: &[(StepKind, &str)]) -> View {
     let spec = serde_json::from_value(json!({"namespaceRef": "payments", "key": "api-version", "operation": "Put"}));
     View::Known(Box::new(Recorded {
         id: RequestId::parse("uid-1").expect("an id"),
-        kubernetes_namespace: "apps".to_owned(),
-        name: "change".to_owned(),
+        object: Some(confman_api::internal::RequestObject {
+            kubernetes_namespace: "apps".to_owned(),
+            name: "change".to_owned(),
+            requested_by_username: "ada".to_owned(),
+        }),
         namespace: NamespacePath::parse("/teams/payments").expect("a path"),
-        spec: confman_api::internal::RequestSpec {
+        subject: confman_api::internal::Subject::Key(confman_api::internal::RequestSpec {
             key: ConfigKey::parse("api-version").expect("a key"),
             ..spec.expect("a spec")
-        },
+        }),
+        value: None,
         spec_digest: Digest::ZERO,
         digest: Digest::parse(DIGEST).expect("a digest"),
         base_version: 0,
-        requested_by_username: "ada".to_owned(),
         requested_by: Principal::user("ada"),
+        contributors: [Principal::user("ada")].into(),
         required_approvals: 2,
         state,
         steps: steps.iter().enumerate().map(step).collect(),
         published_version: (state == RequestState::Published).then_some(1),
+        resubmits: None,
+        is_sensitive: false,
     }))
 }
 
