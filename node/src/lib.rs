@@ -25,3 +25,4 @@ pub mod schema;
 pub mod secrets;
 pub mod serve;
 pub mod tls;
+pub mod webhooks;

@@ -56,7 +56,7 @@ pub enum WebhookError {
 pub struct WebhookTarget {
     /// Unique in its namespace.
     pub name: TargetName,
-    /// Where to; `{secret}` in its path or query stands for the first line of the secret file.
+    /// Where to; `{secret}` in its path or query stands for the token in the secret file.
     pub url: WebhookUrl,
     /// How the payload is written.
     #[serde(default)]

@@ -15,4 +15,5 @@ mod routes;
 mod trust;
 mod values;
 mod wait;
+mod webhooks;
 mod workflow;

@@ -32,7 +32,7 @@ struct Parts<'a> {
 impl WebhookUrl {
     /// Longest URL in bytes.
     pub const MAX_BYTES: usize = 2048;
-    /// Stands for the first line of the secret file; once, in the path or query.
+    /// Stands for the token in the secret file; once, in the path or query.
     pub const SECRET: &'static str = "{secret}";
 
     /// Parses a URL.
