@@ -228,7 +228,8 @@ fn check_path_and_query(text: &str) -> Result<(), &'static str> {
         return Err("a query needs a path before it, at least /");
     }
     let path = text.split('?').next().unwrap_or_default();
-    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+    let plain = path.to_ascii_lowercase().replace("%2e", ".");
+    if plain.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err("its path has a dot segment");
     }
     Ok(())

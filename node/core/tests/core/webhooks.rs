@@ -116,6 +116,8 @@ fn urls_that_could_be_read_in_two_ways_or_reach_something_else_are_refused() {
         "https://example.org/%2",
         "https://example.org/a/../b",
         "https://example.org/./a",
+        "https://example.org/%2E./a",
+        "https://example.org/a/%2e",
         "https://example.org/{other}",
         "https://example.org/{secret}/{secret}",
         "https://{secret}.example.org/",
