@@ -82,9 +82,9 @@ impl Lanes {
     }
 
     /// Forgets targets that are well again or gone: those that have rested for long and have nothing `pending`.
-    pub fn forget_all_but(&mut self, pending: &BTreeSet<Target>, now: Instant) {
+    pub fn forget_all_but(&mut self, pending: &BTreeMap<Target, Delivery>, now: Instant) {
         self.failing
-            .retain(|target, failing| failing.rests_until > now || pending.contains(target));
+            .retain(|target, failing| failing.rests_until > now || pending.contains_key(target));
     }
 }
 
