@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use confman_core::ids::ClusterId;
 
+use crate::webhooks;
+use crate::webhooks::address::{AddressRules, Network};
+
 /// One node of a Confman cluster.
 #[derive(Debug, Parser)]
 #[command(name = "confman-node", version, about)]
@@ -67,6 +70,41 @@ pub struct RunArgs {
     /// Entries that stay in the log behind a snapshot.
     #[arg(long, env = "CONFMAN_KEEP_LOG_ENTRIES", default_value_t = 10_000)]
     pub keep_log_entries: u64,
+    /// How webhooks are sent.
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
+}
+
+/// Options of webhooks, see `docs/webhooks.md`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WebhookArgs {
+    /// Folder with the files of webhook secrets; without it no webhook is sent.
+    #[arg(long, env = "CONFMAN_WEBHOOK_SECRETS_DIR")]
+    pub webhook_secrets_dir: Option<PathBuf>,
+    /// Internal networks that webhooks may connect to, e.g. `10.96.0.10/32`; with commas between.
+    #[arg(long, env = "CONFMAN_WEBHOOK_ALLOW", value_delimiter = ',')]
+    pub webhook_allow: Vec<Network>,
+    /// Public networks of the own cluster, which webhooks may not connect to; with commas between.
+    #[arg(long, env = "CONFMAN_WEBHOOK_OWN_NETWORKS", value_delimiter = ',')]
+    pub webhook_own_networks: Vec<Network>,
+    /// PEM file with the CAs that vouch for receivers, instead of the system's.
+    #[arg(long, env = "CONFMAN_WEBHOOK_CA_FILE")]
+    pub webhook_ca_file: Option<PathBuf>,
+}
+
+impl WebhookArgs {
+    /// The options; loopback is open in `dev` alone.
+    pub fn options(self, allow_loopback: bool) -> webhooks::Options {
+        webhooks::Options {
+            secrets_folder: self.webhook_secrets_dir,
+            addresses: AddressRules {
+                allowed: self.webhook_allow,
+                own: self.webhook_own_networks,
+                allow_loopback,
+            },
+            ca_file: self.webhook_ca_file,
+        }
+    }
 }
 
 /// Options of `dev`.
@@ -78,6 +116,9 @@ pub struct DevArgs {
     /// Port on 127.0.0.1; 0 takes any free one.
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
+    /// How webhooks are sent; to this machine too.
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
 }
 
 /// Options of `keys`.

@@ -20,6 +20,7 @@ use crate::auth::api_keys;
 use crate::auth::credential::Credential;
 use crate::node::{ApiKeySource, Node, NodeOptions};
 use crate::propose::Origin;
+use crate::webhooks;
 
 /// Name of the one API key.
 const KEY_NAME: &str = "dev";
@@ -31,14 +32,14 @@ pub fn run(args: DevArgs) -> anyhow::Result<()> {
     crate::logs::init();
     let temporary = tempfile::tempdir().context("no temporary folder")?;
     let folder = args.data_dir.unwrap_or_else(|| temporary.path().to_owned());
-    crate::run::block_on(serve(&folder, args.port))
+    crate::run::block_on(serve(&folder, args.port, args.webhooks.options(true)))
 }
 
-async fn serve(folder: &Path, port: u16) -> anyhow::Result<()> {
+async fn serve(folder: &Path, port: u16, webhooks: webhooks::Options) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let key = api_keys::generate("dev").context("no randomness")?;
-    let node = start(folder, port, &key).await?;
+    let node = start(folder, port, &key, webhooks).await?;
     if let Err(error) = print_welcome(&node, folder, &key) {
         // `dev | head -1` closes the pipe; the node serves all the same.
         tracing::warn!(%error, "the welcome cannot be written");
@@ -53,7 +54,7 @@ async fn serve(folder: &Path, port: u16) -> anyhow::Result<()> {
 }
 
 /// Starts one node on the loopback and bootstraps it.
-pub async fn start(folder: &Path, port: u16, key: &str) -> anyhow::Result<Node> {
+pub async fn start(folder: &Path, port: u16, key: &str, webhooks: webhooks::Options) -> anyhow::Result<Node> {
     let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let cluster_id = cluster_id(folder)?;
     let node = Node::start(NodeOptions {
@@ -69,6 +70,7 @@ pub async fn start(folder: &Path, port: u16, key: &str) -> anyhow::Result<Node> 
         cluster_id: cluster_id.clone(),
         snapshot_log_bytes: 64 << 20,
         keep_log_entries: 10_000,
+        webhooks,
         store: confman_store::Options::default(),
     })
     .await

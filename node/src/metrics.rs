@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use confman_core::webhook::{DeliveryResult, FailureCause};
 use confman_store::StoreStats;
 use openraft::async_runtime::WatchReceiver as _;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -84,6 +85,11 @@ struct RouteLabels {
     route: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    result: &'static str,
+}
+
 /// Counters and gauges of a node. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -95,6 +101,7 @@ struct Inner {
     proposals: Family<ProposalLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     latency: Family<RouteLabels, Histogram>,
+    webhook_attempts: Family<AttemptLabels, Counter>,
     gauges: Gauges,
 }
 
@@ -121,6 +128,8 @@ struct Gauges {
     appended_entries: Level,
     synced_batches: Level,
     api_keys: Level,
+    pending_deliveries: Level,
+    failing_targets: Level,
 }
 
 impl Default for Metrics {
@@ -141,6 +150,12 @@ impl Default for Metrics {
             Unit::Seconds,
             latency.clone(),
         );
+        let webhook_attempts = Family::default();
+        registry.register(
+            "webhook_attempts",
+            "Attempts to deliver a webhook by result: delivered, refused-3xx, refused-4xx, refused-5xx, or a cause",
+            webhook_attempts.clone(),
+        );
         let gauges = Gauges::default();
         gauges.register(&mut registry);
         Self {
@@ -149,6 +164,7 @@ impl Default for Metrics {
                 proposals,
                 requests,
                 latency,
+                webhook_attempts,
                 gauges,
             }),
         }
@@ -161,7 +177,7 @@ fn request_latency() -> Histogram {
 
 impl Gauges {
     fn register(&self, registry: &mut Registry) {
-        let table: [(&str, &str, &Level); 18] = [
+        let table: [(&str, &str, &Level); 20] = [
             ("raft_term", "Current term", &self.term),
             ("raft_is_leader", "1 on the leader", &self.is_leader),
             ("raft_has_leader", "1 if a leader is known", &self.has_leader),
@@ -208,6 +224,16 @@ impl Gauges {
                 &self.synced_batches,
             ),
             ("api_keys", "API keys that are accepted", &self.api_keys),
+            (
+                "webhook_pending_deliveries",
+                "Deliveries in the outbox; on the leader only",
+                &self.pending_deliveries,
+            ),
+            (
+                "webhook_failing_targets",
+                "Webhook targets whose last attempt failed; on the leader only",
+                &self.failing_targets,
+            ),
         ];
         for (name, help, gauge) in table {
             registry.register(name, help, gauge.clone());
@@ -264,6 +290,21 @@ impl Metrics {
         self.inner.latency.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
+    /// Counts one attempt to deliver a webhook.
+    pub fn webhook_attempt(&self, result: DeliveryResult) {
+        let result = attempt_result(result);
+        self.inner
+            .webhook_attempts
+            .get_or_create(&AttemptLabels { result })
+            .inc();
+    }
+
+    /// Sets how many deliveries wait, and how many targets fail.
+    pub fn webhook_outbox(&self, pending: u64, failing: usize) {
+        set(&self.inner.gauges.pending_deliveries, pending);
+        set(&self.inner.gauges.failing_targets, failing as u64);
+    }
+
     /// The exposition, with gauges as of now.
     pub fn expose(&self, raft: &Raft, stats: &StoreStats, api_keys: usize) -> Result<String, std::fmt::Error> {
         self.inner.gauges.set_raft(raft);
@@ -272,5 +313,24 @@ impl Metrics {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.inner.registry)?;
         Ok(text)
+    }
+}
+
+fn attempt_result(result: DeliveryResult) -> &'static str {
+    match result {
+        DeliveryResult::Delivered { .. } => "delivered",
+        DeliveryResult::Refused { status: 300..=399, .. } => "refused-3xx",
+        DeliveryResult::Refused { status: 400..=499, .. } => "refused-4xx",
+        DeliveryResult::Refused { .. } => "refused-5xx",
+        DeliveryResult::Failed { cause } => match cause {
+            FailureCause::TargetRemoved => "target-removed",
+            FailureCause::SecretUnusable => "secret-unusable",
+            FailureCause::NameUnresolved => "name-unresolved",
+            FailureCause::AddressForbidden => "address-forbidden",
+            FailureCause::ConnectFailed => "connect-failed",
+            FailureCause::TlsFailed => "tls-failed",
+            FailureCause::TimedOut => "timed-out",
+            FailureCause::AnswerBroken => "answer-broken",
+        },
     }
 }

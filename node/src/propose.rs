@@ -150,6 +150,31 @@ impl Proposer {
         }
     }
 
+    /// Writes `command` of this node itself, once and only while it leads; never forwards it.
+    pub async fn propose_here(&self, command: Command) -> Result<Answered, ProposeError> {
+        let name = command_name(&command);
+        let result = self.append_own(command).await;
+        self.inner.metrics.proposal(name, ProposalResult::of(&result));
+        result
+    }
+
+    async fn append_own(&self, command: Command) -> Result<Answered, ProposeError> {
+        let _place = self.inner.places.try_acquire().map_err(|_| ProposeError::Overloaded)?;
+        let proposal = Proposal {
+            proposed_at: now(),
+            trace_id: None,
+            idempotency: None,
+            command,
+        };
+        match self.append(proposal).await {
+            Attempt::Answered(answer) => answered(answer),
+            Attempt::NotLeader => Err(ProposeError::NoLeader),
+            Attempt::Overloaded => Err(ProposeError::Overloaded),
+            Attempt::Unauthorized(detail) => Err(ProposeError::Unauthorized(detail)),
+            Attempt::Unknown(detail) => Err(ProposeError::OutcomeUnknown(detail)),
+        }
+    }
+
     /// Writes what a follower forwarded and its credentials allow, in one piece; never forwards it again. One attempt a proposal, in order.
     pub(crate) async fn append_forwarded(&self, proposals: Vec<Proposal>) -> BoxStream<'static, Attempt> {
         let count = proposals.len();

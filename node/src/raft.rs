@@ -6,6 +6,7 @@ pub mod channel;
 pub mod forward;
 pub mod freshness;
 pub mod handover;
+pub mod leadership;
 pub mod network;
 pub mod peers;
 pub mod server;

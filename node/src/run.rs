@@ -54,6 +54,7 @@ fn options(args: RunArgs) -> NodeOptions {
         snapshot_log_bytes: args.snapshot_log_bytes,
         keep_log_entries: args.keep_log_entries,
         store: confman_store::Options::default(),
+        webhooks: args.webhooks.options(false),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod openapi;
 pub mod problem;
 pub mod publish_request;
 pub mod routes;
+pub mod webhook;
 pub mod whoami;
 
 // What operator and admission share with the state machine: one canonical form, one message that is signed.

@@ -41,6 +41,8 @@ pub struct NodeOptions {
     pub snapshot_log_bytes: u64,
     /// Entries that stay in the log behind a snapshot.
     pub keep_log_entries: u64,
+    /// How webhooks are sent.
+    pub webhooks: crate::webhooks::Options,
     /// Sizes of the store.
     pub store: confman_store::Options,
 }

@@ -27,10 +27,12 @@ use crate::raft::service::bootstrap_server::BootstrapServer;
 use crate::raft::service::peer_server::PeerServer;
 use crate::raft::snapshots::{self, SnapshotOptions};
 use crate::raft::wire::{CheckHeaders, MAX_FRAME_BYTES, Speaker};
-use crate::raft::{self, Raft};
+use crate::raft::{self, Raft, leadership};
 use crate::read::Reader;
 use crate::serve::{self, Listener};
 use crate::tls::{NodeTls, TlsError};
+use crate::webhooks;
+use crate::webhooks::outbox::Outbox;
 
 /// Why a node cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +114,7 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         inbox,
         stats,
     };
-    let parts = Parts::new(&options, volume, raft, peers, addresses);
+    let parts = Parts::new(&options, volume, raft, peers, addresses)?;
     if let ApiKeySource::Folder(folder) = &options.api_keys {
         parts.app.api_keys.load(folder).await;
     }
@@ -212,13 +214,20 @@ struct Parts {
     proposer: Proposer,
     bootstrap: Bootstrap,
     freshness: Freshness,
+    webhooks: webhooks::Service,
     app: SharedApp,
     clients: Tasks,
     background: Tasks,
 }
 
 impl Parts {
-    fn new(options: &NodeOptions, volume: Volume, raft: Raft, peers: Peers, addresses: Addresses) -> Self {
+    fn new(
+        options: &NodeOptions,
+        volume: Volume,
+        raft: Raft,
+        peers: Peers,
+        addresses: Addresses,
+    ) -> Result<Self, StartError> {
         let (clients, background) = (Tasks::default(), Tasks::default());
         let (metrics, freshness) = (Metrics::default(), Freshness::default());
         let forwarder = Forwarder::new(peers.clone(), background.tracker.clone(), background.stop.clone());
@@ -246,6 +255,8 @@ impl Parts {
                 identity: volume.identity.clone(),
             },
         );
+        let outbox = Outbox::new(volume.reader.clone(), reader.clone(), proposer.clone());
+        let webhooks = webhooks::Service::new(options.webhooks.clone(), outbox, metrics.clone())?;
         let app = Arc::new(App {
             reader,
             proposer: proposer.clone(),
@@ -258,16 +269,17 @@ impl Parts {
             internal_places: Semaphore::new(limits::REQUESTS.value),
             stopping: CancellationToken::new(),
         });
-        Self {
+        Ok(Self {
             volume,
             raft,
             proposer,
             bootstrap,
             freshness,
+            webhooks,
             app,
             clients,
             background,
-        }
+        })
     }
 
     /// Starts every port. Peers are served until Raft has stopped, everybody else until the node begins to stop.
@@ -331,6 +343,9 @@ impl Parts {
             snapshots,
             stop(),
         ));
+        let (leads, leading) = tokio::sync::watch::channel(false);
+        tracker.spawn(leadership::follow(self.raft.clone(), leads, stop()));
+        tracker.spawn(self.webhooks.clone().run(leading, stop()));
         tracker.spawn(remember_cluster(
             self.volume.reader.clone(),
             self.volume.identity.clone(),

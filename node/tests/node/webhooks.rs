@@ -1,5 +1,6 @@
 //! Webhooks against real receivers over real sockets.
 
 mod attempts;
+mod outbox;
 mod receiver;
 mod verify;

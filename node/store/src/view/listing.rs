@@ -8,6 +8,7 @@ use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
 use confman_core::publish_request::{PublishRequest, RequestState};
 use confman_core::state::StateView as _;
+use confman_core::webhook::Delivery;
 
 use super::SnapshotView;
 use super::rows::{Rows as _, View};
@@ -331,6 +332,20 @@ impl SnapshotView<'_> {
         let (index, seq) = keys::audit_position(row_key).ok_or_else(missing)?;
         let event = self.0.record(Family::Audit, &keys::audit_event(index, seq))?;
         event.ok_or_else(missing)
+    }
+
+    /// Hands every delivery that is not finished to `take`, by id. Takes time in proportion to their number.
+    pub fn deliveries(&self, mut take: impl FnMut(Delivery)) -> Result<(), ReadError> {
+        let scan = Scan::prefix(Family::State, vec![keys::DELIVERIES]);
+        let mut room = Room {
+            items: usize::MAX,
+            bytes: usize::MAX,
+        };
+        self.scan(scan, &mut room, |row_key, bytes| {
+            take(decode_row(row_key, bytes)?);
+            Ok(bytes.len())
+        })?;
+        Ok(())
     }
 
     /// Every stamp key.

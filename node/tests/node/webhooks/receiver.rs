@@ -109,6 +109,11 @@ impl Receiver {
         }
     }
 
+    /// Answers differently from now on.
+    pub(crate) fn answer(&self, answer: Answer) {
+        *self.shared.answer.lock() = answer;
+    }
+
     /// Every request so far.
     pub(crate) fn got(&self) -> Vec<Got> {
         self.shared.got.lock().clone()
