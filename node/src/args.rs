@@ -61,6 +61,10 @@ pub struct RunArgs {
     /// File with the one-use token; may be absent once the cluster exists.
     #[arg(long, env = "CONFMAN_BOOTSTRAP_TOKEN_FILE")]
     pub bootstrap_token_file: Option<PathBuf>,
+    /// File with the keys that seal secrets, lines of `NAME:BASE64` of 32 bytes; the first seals, all open. The same on
+    /// every node.
+    #[arg(long, env = "CONFMAN_SEALING_KEYS")]
+    pub sealing_keys: Option<PathBuf>,
     /// UID of the `ConfmanCluster`.
     #[arg(long, env = "CONFMAN_CLUSTER_ID", value_parser = parse_cluster_id)]
     pub cluster_id: ClusterId,

@@ -66,6 +66,7 @@ pub async fn start(folder: &Path, port: u16, key: &str, webhooks: webhooks::Opti
         advertised: None,
         tls_dir: None,
         api_keys: ApiKeySource::Fixed(vec![(KEY_NAME.to_owned(), key.to_owned())]),
+        sealing_keys: None,
         bootstrap_token_file: None,
         cluster_id: cluster_id.clone(),
         snapshot_log_bytes: 64 << 20,
@@ -123,6 +124,7 @@ async fn bootstrap(node: &Node, cluster_id: ClusterId) -> anyhow::Result<()> {
     let origin = Origin {
         credential: Credential::Courier,
         trace_id: None,
+        idempotency: None,
     };
     let answered = app.proposer.propose(command, origin).await?;
     answered.verdict.map(drop).map_err(anyhow::Error::from)

@@ -5,31 +5,41 @@ pub mod body;
 pub mod call;
 pub mod config;
 pub mod cursor;
+pub mod drafts;
 pub mod entrance;
 pub mod health;
 pub mod internal;
 pub mod linger;
+pub mod namespaces;
 pub mod negotiate;
 pub mod publish_requests;
 pub mod reply;
+pub mod rollback;
+pub mod schemas;
 pub mod target;
 pub mod trace;
 pub mod whoami;
+pub mod write;
 
 use std::sync::Arc;
 
 use confman_api::problem::{Problem, ProblemType};
+use confman_core::ids::{ConfigKey, NamespacePath};
+use confman_core::schema::KeyRules;
+use confman_core::value::ConfigValue;
 use confman_store::{SnapshotView, StoreStats};
 use tokio::sync::Semaphore;
 
 use self::call::{Call, read_problem, storage_problem};
 use crate::auth::access::Namespaces;
 use crate::auth::api_keys::ApiKeys;
+use crate::judge::Judge;
 use crate::metrics::Metrics;
 use crate::propose::Proposer;
 use crate::raft::Raft;
 use crate::raft::bootstrap::Bootstrap;
 use crate::read::{Consistency, Reader, Seen};
+use crate::secrets::Place;
 
 /// What handlers need of the node.
 pub struct App {
@@ -41,6 +51,8 @@ pub struct App {
     pub bootstrap: Bootstrap,
     /// The Raft, for its status only.
     pub raft: Raft,
+    /// Schemas and sealing keys.
+    pub judge: Judge,
     /// Sizes for the metrics.
     pub stats: StoreStats,
     /// Accepted API keys.
@@ -73,6 +85,25 @@ impl App {
             }
             Consistency::AtLeast(_) | Consistency::Stale | Consistency::Linearizable => prepare(wanted).await,
         }
+    }
+
+    /// What the schemas say about a key now.
+    pub(crate) fn rules(&self, namespace: &NamespacePath, key: &ConfigKey) -> Result<KeyRules, Problem> {
+        self.judge.rules(namespace, key).map_err(|error| {
+            tracing::error!(%error, "the schemas of a namespace cannot be read");
+            Problem::new(
+                ProblemType::Internal,
+                "the schemas cannot be read; the log of the node says why",
+            )
+        })
+    }
+
+    /// Opens a sealed value for a reader.
+    pub(crate) fn open(&self, place: Place<'_>, value: &ConfigValue) -> Result<ConfigValue, Problem> {
+        self.judge.secrets().open(place, value).map_err(|error| {
+            tracing::error!(%error, "a sealed value cannot be opened");
+            Problem::new(ProblemType::Internal, error.to_string())
+        })
     }
 
     /// Reads many rows of one state on a thread of its own: those that serve everybody else must not wait for a disk.

@@ -13,6 +13,7 @@ pub mod auth;
 pub mod dev;
 pub mod healthcheck;
 pub mod http;
+pub mod judge;
 pub mod keys;
 pub mod logs;
 pub mod metrics;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confman_api::limits;
+use confman_core::idempotency::Idempotency;
 use confman_core::ids::{LogPosition, Timestamp};
+use confman_core::outcome::Rejection;
 use confman_core::proposal::{Command, Proposal};
 use confman_store::types::NodeId;
 use confman_store::{Answer, EncodedProposal, Member, TypeConfig, Verdict};
@@ -14,16 +16,19 @@ use futures::stream::BoxStream;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, Fatal, RaftError};
 use openraft::raft::WriteResult;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::auth::credential::Credential;
+use crate::judge::{Judge, JudgeError};
 use crate::metrics::{Metrics, ProposalResult};
 use crate::raft::Raft;
 use crate::raft::forward::{Forwarded, Forwarder};
 
 /// How often a write looks for a leader while there is none; a change of leadership is seen at once.
 const LEADER_POLL: Duration = Duration::from_millis(50);
+/// How often a change is judged again because what it was judged by has moved.
+const MOST_JUDGEMENTS: u32 = 16;
 
 /// On whose behalf a command is offered.
 #[derive(Clone, Debug)]
@@ -32,6 +37,8 @@ pub struct Origin {
     pub credential: Credential,
     /// Trace id of the call.
     pub trace_id: Option<String>,
+    /// What tells a repeat of the call from another one.
+    pub idempotency: Option<Idempotency>,
 }
 
 /// Why a write has no verdict.
@@ -84,6 +91,7 @@ pub struct Proposer {
 struct Inner {
     raft: Raft,
     forwarder: Forwarder,
+    judge: Judge,
     places: Arc<Semaphore>,
     metrics: Metrics,
 }
@@ -97,12 +105,13 @@ enum Leader {
 
 impl Proposer {
     /// A write path over `raft`, and over `forwarder` where another node leads.
-    pub fn new(raft: Raft, forwarder: Forwarder, metrics: Metrics) -> Self {
+    pub fn new(raft: Raft, forwarder: Forwarder, judge: Judge, metrics: Metrics) -> Self {
         let places = Arc::new(Semaphore::new(limits::WRITES.value));
         Self {
             inner: Arc::new(Inner {
                 raft,
                 forwarder,
+                judge,
                 places,
                 metrics,
             }),
@@ -118,15 +127,20 @@ impl Proposer {
     }
 
     async fn route(&self, command: Command, origin: Origin) -> Result<Answered, ProposeError> {
-        let Origin { credential, trace_id } = origin;
+        let Origin {
+            credential,
+            trace_id,
+            idempotency,
+        } = origin;
         let _place = self.inner.places.try_acquire().map_err(|_| ProposeError::Overloaded)?;
         let proposal = Proposal {
             proposed_at: now(),
             trace_id,
-            idempotency: None,
+            idempotency,
             command,
         };
         let give_up = Instant::now() + Duration::from_millis(limits::LEADER_WAIT.value as u64);
+        let mut judged = 0;
         loop {
             let attempt = match self.leader() {
                 Leader::Here => self.append(proposal.clone()).await,
@@ -140,6 +154,8 @@ impl Proposer {
                 Leader::Unknown => Attempt::NotLeader,
             };
             match attempt {
+                // What the schemas looked at has moved since: another look.
+                Attempt::Answered(answer) if is_outdated(&answer) && judged < MOST_JUDGEMENTS => judged += 1,
                 Attempt::Answered(answer) => return answered(answer),
                 Attempt::Overloaded => return Err(ProposeError::Overloaded),
                 Attempt::Unauthorized(detail) => return Err(ProposeError::Unauthorized(detail)),
@@ -183,7 +199,11 @@ impl Proposer {
         let Ok(places) = Arc::clone(&self.inner.places).try_acquire_many_owned(wanted) else {
             return every(Attempt::Overloaded);
         };
-        let entries: Vec<_> = proposals.into_iter().map(stamped).collect();
+        let judged: Vec<_> = proposals.into_iter().map(|proposal| self.judged(proposal)).collect();
+        if judged.iter().any(Result::is_err) {
+            return self.append_one_by_one(judged, places);
+        }
+        let entries: Vec<_> = judged.into_iter().flatten().map(stamped).collect();
         match self.inner.raft.client_write_many(entries).await {
             Ok(results) => results
                 .map(move |result| {
@@ -196,7 +216,56 @@ impl Proposer {
         }
     }
 
+    /// Where some are refused before they are written: each on its own, in order.
+    fn append_one_by_one(
+        &self,
+        judged: Vec<Result<Proposal, Attempt>>,
+        places: OwnedSemaphorePermit,
+    ) -> BoxStream<'static, Attempt> {
+        let proposer = self.clone();
+        let places = Arc::new(places);
+        futures::stream::iter(judged)
+            .then(move |judged| {
+                let (proposer, places) = (proposer.clone(), Arc::clone(&places));
+                async move {
+                    // The places are taken until the last answer.
+                    let _places = places;
+                    match judged {
+                        Ok(proposal) => proposer.write(proposal).await,
+                        Err(attempt) => attempt,
+                    }
+                }
+            })
+            .boxed()
+    }
+
+    /// `proposal` with what the leader adds; or its answer, where it is refused before it is written.
+    fn judged(&self, proposal: Proposal) -> Result<Proposal, Attempt> {
+        let refused = |rejection| {
+            let position = self.inner.judge.applied();
+            Attempt::Answered(Answer {
+                position,
+                verdict: Some(Err(rejection)),
+            })
+        };
+        match self.inner.judge.prepare(proposal.command) {
+            Ok(command) => Ok(Proposal { command, ..proposal }),
+            Err(JudgeError::Refused(rejection)) => Err(refused(rejection)),
+            Err(error @ (JudgeError::State(_) | JudgeError::Secret(_))) => {
+                tracing::error!(%error, "a command cannot be judged");
+                Err(Attempt::Unknown(error.to_string()))
+            }
+        }
+    }
+
     async fn append(&self, proposal: Proposal) -> Attempt {
+        match self.judged(proposal) {
+            Ok(proposal) => self.write(proposal).await,
+            Err(attempt) => attempt,
+        }
+    }
+
+    async fn write(&self, proposal: Proposal) -> Attempt {
         let write = self.inner.raft.client_write(stamped(proposal));
         let limit = Duration::from_millis(limits::WRITE_TIME.value as u64);
         match timeout(limit, write).await {
@@ -226,6 +295,11 @@ impl Proposer {
         // Either way the caller looks again.
         let _ = timeout(limit, metrics.changed()).await;
     }
+}
+
+/// True if the leader looked at something that has moved since.
+fn is_outdated(answer: &Answer) -> bool {
+    matches!(answer.verdict, Some(Err(Rejection::VerdictOutdated)))
 }
 
 /// Stamps and encodes. Only the leader's clock counts, also for forwarded writes.

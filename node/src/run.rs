@@ -49,6 +49,7 @@ fn options(args: RunArgs) -> NodeOptions {
         advertised: Some(args.advertise),
         tls_dir: Some(args.tls_dir),
         api_keys: ApiKeySource::Folder(args.api_keys_dir),
+        sealing_keys: args.sealing_keys,
         bootstrap_token_file: args.bootstrap_token_file,
         cluster_id: args.cluster_id,
         snapshot_log_bytes: args.snapshot_log_bytes,

@@ -1,7 +1,9 @@
 //! Published values as a reader sees them.
 
+use std::collections::BTreeSet;
+
 use confman_core::digest::Digest;
-use confman_core::entry::Version;
+use confman_core::entry::{EntryMeta, Version};
 use confman_core::ids::{ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
 use confman_core::principal::Principal;
 use confman_core::value::{ConfigValue, ValueType};
@@ -122,6 +124,41 @@ fn write_value(value: &ConfigValue, out: &mut Vec<u8>) {
         }
         ValueType::String | ValueType::Binary | ValueType::SecretRef => {
             out.extend_from_slice(value.to_json_text().as_bytes())
+        }
+    }
+}
+
+/// What changes of what people say about a key; what is left out stays, and null clears.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct MetaPatch {
+    /// What it is for.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub description: Option<Option<String>>,
+    /// All tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeSet<String>>,
+    /// True: no namespace below may have this key.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    pub is_final: Option<bool>,
+    /// All pinned versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pins: Option<BTreeSet<u64>>,
+}
+
+/// A member that is there, be it null.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl MetaPatch {
+    /// `meta` with what is given.
+    pub fn over(self, meta: EntryMeta) -> EntryMeta {
+        EntryMeta {
+            description: self.description.unwrap_or(meta.description),
+            tags: self.tags.unwrap_or(meta.tags),
+            is_final: self.is_final.unwrap_or(meta.is_final),
+            pins: self.pins.unwrap_or(meta.pins),
         }
     }
 }

@@ -5,13 +5,16 @@ pub mod audit;
 pub mod client;
 pub mod config;
 pub mod diff;
+pub mod draft;
 pub mod internal;
 pub mod limits;
 pub mod listing;
+pub mod namespaces;
 pub mod openapi;
 pub mod problem;
 pub mod publish_request;
 pub mod routes;
+pub mod schema;
 pub mod webhook;
 pub mod whoami;
 

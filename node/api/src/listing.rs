@@ -12,6 +12,20 @@ pub struct Page<T> {
     pub pagination: Pagination,
 }
 
+impl<T> Page<T> {
+    /// A page of at most `limit` items; `next_cursor` where more are left.
+    pub fn new(items: Vec<T>, limit: usize, next_cursor: Option<String>) -> Self {
+        Self {
+            items,
+            pagination: Pagination {
+                limit,
+                has_more: next_cursor.is_some(),
+                next_cursor,
+            },
+        }
+    }
+}
+
 /// How to get the next page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

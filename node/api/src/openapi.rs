@@ -1,11 +1,11 @@
 //! The description (`OpenAPI` 3.1) of the public port, generated from the route table and the bodies; committed as `openapi.json`.
 
+mod bodies;
 mod problems;
 
 use std::fmt::Write as _;
 
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
-use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, Content, ContentBuilder, Info, License, ObjectBuilder, OneOfBuilder, OpenApi, OpenApiBuilder,
@@ -13,12 +13,17 @@ use utoipa::openapi::{
 };
 
 use crate::audit::{AuditActorSchema, AuditChangeSchema, AuditEventSchema, AuditResourceSchema, AuditWorkflowSchema};
-use crate::config::{ConfigValueView, KeyView, PositionView, WrittenView};
+use crate::config::{ConfigValueView, KeyView, MetaPatch, PositionView, WrittenView};
+use crate::draft::{DraftView, DraftWrittenView};
 use crate::limits;
 use crate::listing::Pagination;
+use crate::namespaces::{CreateNamespaceBody, NamespaceView, NamespaceWrittenView, PendingView};
 use crate::problem::{Problem, ProblemType};
-use crate::publish_request::{PublishRequestView, StepView};
+use crate::publish_request::{
+    DecisionBody, NamedRollbackBody, ObjectView, OpenRequestBody, PublishRequestView, RollbackBody, StepView,
+};
 use crate::routes::{Access, Method, Port, ROUTES, Route, RouteId};
+use crate::schema::{BrokenRequestView, SchemaReport, SchemaView, SchemaWrittenView};
 use crate::whoami::{HealthView, RoleView, WhoamiView};
 
 /// Name of the security scheme.
@@ -76,6 +81,22 @@ fn components() -> ComponentsBuilder {
         .schema_from::<PositionView>()
         .schema_from::<PublishRequestView>()
         .schema_from::<StepView>()
+        .schema_from::<ObjectView>()
+        .schema_from::<OpenRequestBody>()
+        .schema_from::<DecisionBody>()
+        .schema_from::<RollbackBody>()
+        .schema_from::<NamedRollbackBody>()
+        .schema_from::<MetaPatch>()
+        .schema_from::<DraftView>()
+        .schema_from::<DraftWrittenView>()
+        .schema_from::<NamespaceView>()
+        .schema_from::<NamespaceWrittenView>()
+        .schema_from::<CreateNamespaceBody>()
+        .schema_from::<PendingView>()
+        .schema_from::<SchemaView>()
+        .schema_from::<SchemaWrittenView>()
+        .schema_from::<SchemaReport>()
+        .schema_from::<BrokenRequestView>()
         .schema_from::<AuditEventSchema>()
         .schema_from::<AuditActorSchema>()
         .schema_from::<AuditResourceSchema>()
@@ -88,6 +109,7 @@ fn components() -> ComponentsBuilder {
         .schema_from::<Problem>()
         .schema("KeyPage", page("KeyView"))
         .schema("AuditPage", page("AuditEvent"))
+        .schema("NamespacePage", page("NamespaceView"))
         .security_scheme(
             API_KEY_SCHEME,
             SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
@@ -109,6 +131,8 @@ fn http_method(method: Method) -> HttpMethod {
         Method::Get => HttpMethod::Get,
         Method::Put => HttpMethod::Put,
         Method::Post => HttpMethod::Post,
+        Method::Patch => HttpMethod::Patch,
+        Method::Delete => HttpMethod::Delete,
     }
 }
 
@@ -116,8 +140,8 @@ fn operation(route: &Route) -> utoipa::openapi::path::Operation {
     let mut builder = OperationBuilder::new()
         .operation_id(Some(format!("{:?}", route.id)))
         .summary(Some(route.summary));
-    if let Some((_, name)) = route.pattern.split_once('{') {
-        let name = name.trim_start_matches('*').trim_end_matches('}');
+    for part in route.pattern.split('{').skip(1) {
+        let name = part.split('}').next().unwrap_or("").trim_start_matches('*');
         builder = builder.parameter(parameter(name, ParameterIn::Path, "as in the pattern"));
     }
     for query in route.query {
@@ -126,19 +150,17 @@ fn operation(route: &Route) -> utoipa::openapi::path::Operation {
     for (name, about) in headers(route.id) {
         builder = builder.parameter(parameter(name, ParameterIn::Header, about));
     }
-    if route.id == RouteId::WriteConfig {
-        let body = RequestBodyBuilder::new()
-            .content("application/json", any_content())
-            .content("text/plain", text_content())
-            .content("application/octet-stream", text_content())
-            .required(Some(Required::True));
-        builder = builder.request_body(Some(body.build()));
-    }
+    builder = builder.request_body(bodies::body(route.id));
     if route.access == Access::Known {
         builder = builder.security(SecurityRequirement::new(API_KEY_SCHEME, Vec::<String>::new()));
     }
     builder.responses(responses(route)).build()
 }
+
+const IDEMPOTENCY: (&str, &str) = (
+    "Idempotency-Key",
+    "names this write: sent again within a day, it is done once and answered the same",
+);
 
 /// Request headers that mean something to the route.
 fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
@@ -153,8 +175,27 @@ fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
                 "digest in quotes: 304 while the live value still has it",
             ),
         ],
-        RouteId::WriteConfig => &[("If-Match", "digest in quotes that the live value must have")],
+        RouteId::WriteConfig => &[
+            ("If-Match", "digest in quotes that the live value must have"),
+            IDEMPOTENCY,
+        ],
+        RouteId::DeleteConfig
+        | RouteId::DescribeConfig
+        | RouteId::WriteDraft
+        | RouteId::DeleteDraft
+        | RouteId::WriteNamespace
+        | RouteId::DeleteNamespace
+        | RouteId::WriteSchema => &[("If-Match", "what is there must have this entity tag"), IDEMPOTENCY],
+        RouteId::OpenPublishRequest
+        | RouteId::DecidePublishRequest
+        | RouteId::RollBack
+        | RouteId::AdminRollBack
+        | RouteId::CreateNamespace => &[IDEMPOTENCY],
         RouteId::ReadPublishRequest
+        | RouteId::ReadDraft
+        | RouteId::ListNamespaces
+        | RouteId::ReadNamespace
+        | RouteId::ReadSchema
         | RouteId::AuditRoot
         | RouteId::Audit
         | RouteId::Whoami
@@ -194,12 +235,25 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
     let ok = match route.id {
         RouteId::ListRoot => json("a page of keys", "KeyPage"),
         RouteId::ReadConfig => value_or_page(),
-        RouteId::WriteConfig => json("the live version", "WrittenView"),
-        RouteId::ReadPublishRequest => json("the request", "PublishRequestView"),
+        RouteId::WriteConfig | RouteId::DeleteConfig => json("the new version", "WrittenView"),
+        RouteId::RollBack | RouteId::AdminRollBack => json("the new version", "WrittenView"),
+        RouteId::ReadDraft => json("the draft", "DraftView"),
+        RouteId::WriteDraft => json("the draft is written", "DraftWrittenView"),
+        RouteId::ReadPublishRequest | RouteId::DecidePublishRequest => json("the request", "PublishRequestView"),
+        RouteId::ListNamespaces => json("a page of namespaces", "NamespacePage"),
+        RouteId::WriteNamespace => json("the namespace is written", "NamespaceWrittenView"),
+        RouteId::ReadSchema => json("the schema", "SchemaView"),
+        RouteId::WriteSchema => json("the revision is stored", "SchemaWrittenView"),
         RouteId::AuditRoot | RouteId::Audit => json("a page of events", "AuditPage"),
         RouteId::Whoami => json("the caller", "WhoamiView"),
         RouteId::Health | RouteId::Ready => json("it works", "HealthView"),
         RouteId::OpenApi
+        | RouteId::ReadNamespace
+        | RouteId::DescribeConfig
+        | RouteId::OpenPublishRequest
+        | RouteId::CreateNamespace
+        | RouteId::DeleteDraft
+        | RouteId::DeleteNamespace
         | RouteId::Metrics
         | RouteId::InternalStatus
         | RouteId::Initialise
@@ -216,7 +270,21 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
             .content("application/json", any_content())
             .build(),
     };
-    let mut responses = ResponsesBuilder::new().response("200", ok);
+    let mut responses = ResponsesBuilder::new();
+    responses = match route.id {
+        RouteId::OpenPublishRequest => responses.response("201", json("the request", "PublishRequestView")),
+        RouteId::CreateNamespace => responses.response("201", json("the namespace is there", "NamespaceWrittenView")),
+        RouteId::DeleteDraft | RouteId::DeleteNamespace => {
+            responses.response("204", ResponseBuilder::new().description("it is gone").build())
+        }
+        RouteId::RollBack | RouteId::AdminRollBack => responses
+            .response("200", ok)
+            .response("202", json("the request that others decide", "PublishRequestView")),
+        RouteId::WriteNamespace | RouteId::DescribeConfig => responses
+            .response("200", ok)
+            .response("202", json("it loosens governance, so others decide", "PendingView")),
+        _ => responses.response("200", ok),
+    };
     if route.id == RouteId::ReadConfig || route.id == RouteId::ListRoot {
         let unchanged = ResponseBuilder::new().description("the value still has the digest of If-None-Match");
         responses = responses.response("304", unchanged.build());

@@ -1,6 +1,7 @@
 //! Problems: every answer that is no success, as RFC 9457 `application/problem+json` with a stable type.
 
 use confman_core::outcome::Rejection;
+use confman_core::schema::Violation;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -186,6 +187,10 @@ pub struct Problem {
     /// The limit that was exceeded, or the shape that is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
+    /// What the content breaks, each with its JSON pointer and keyword.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub violations: Vec<Violation>,
     /// The state machine's refusal, where it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -204,6 +209,7 @@ impl Problem {
             trace_id: None,
             field: None,
             limit: None,
+            violations: Vec::new(),
             rejection: None,
         }
     }
@@ -213,6 +219,9 @@ impl Problem {
         let mut problem = Self::new(ProblemType::of(&rejection), rejection.to_string());
         if let Rejection::InvalidField { field, .. } | Rejection::BelowFloor { field, .. } = &rejection {
             problem.field = Some(field.clone());
+        }
+        if let Rejection::ValidationFailed { violations } = &rejection {
+            problem.violations.clone_from(violations);
         }
         problem.rejection = Some(Box::new(rejection));
         problem

@@ -94,6 +94,100 @@ pub struct ObjectView {
     pub name: String,
 }
 
+/// Asks for a change of a key. Of `Put` without a value the draft is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpenRequestBody {
+    /// Config namespace of the key.
+    #[schema(value_type = String)]
+    pub namespace: NamespacePath,
+    /// The key.
+    #[schema(value_type = String)]
+    pub key: ConfigKey,
+    /// `Put` (default), `Delete` or `Rollback`.
+    #[serde(default = "put")]
+    #[schema(value_type = String, example = "Put")]
+    pub operation: Operation,
+    /// The new value, any JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub value: Option<Box<RawValue>>,
+    /// The new value as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The new value as bytes in standard base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<String>,
+    /// The new value as the address of a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<String>,
+    /// Digest of the draft that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub draft: Option<Digest>,
+    /// The version to go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_version: Option<u64>,
+    /// Live version that the change was made against, 0 for no such key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<u64>,
+    /// Why, at most 2 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The rejected, withdrawn or superseded request that this one tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub resubmits: Option<RequestId>,
+    /// Kubernetes user names that it is made on behalf of; they may not approve it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub on_behalf_of: BTreeSet<String>,
+}
+
+fn put() -> Operation {
+    Operation::Put
+}
+
+/// What somebody decides about a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DecisionBody {
+    /// The request's digest as they saw it; required to approve and to publish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub digest: Option<Digest>,
+    /// Why, at most 2 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// Goes back to an earlier version of the key in the path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RollbackBody {
+    /// The version to go back to.
+    pub to_version: u64,
+    /// Why, at most 2 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// Goes back to an earlier version of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NamedRollbackBody {
+    /// Config namespace of the key.
+    #[schema(value_type = String)]
+    pub namespace: NamespacePath,
+    /// The key.
+    #[schema(value_type = String)]
+    pub key: ConfigKey,
+    /// The version to go back to.
+    pub to_version: u64,
+    /// Why, at most 2 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
 /// One transition of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

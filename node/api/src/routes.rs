@@ -23,6 +23,10 @@ pub enum Method {
     Put,
     /// POST.
     Post,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
 }
 
 impl Method {
@@ -32,6 +36,8 @@ impl Method {
             Self::Get => "GET",
             Self::Put => "PUT",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -141,6 +147,22 @@ const READ_AUDIT: &[Parameter] = &[
     CURSOR,
 ];
 const READ_ONE: &[Parameter] = &[CONSISTENCY];
+const PAGED: &[Parameter] = &[CONSISTENCY, LIMIT, CURSOR];
+const WRITE_VALUE: &[Parameter] = &[Parameter {
+    name: "type",
+    about: "secret-ref: the body, as text/plain, is the address of a secret",
+}];
+const DRY_RUN: &[Parameter] = &[Parameter {
+    name: "dryRun",
+    about: "of `:schema`: true only reports what the schema would break",
+}];
+const READ_SCHEMA: &[Parameter] = &[
+    CONSISTENCY,
+    Parameter {
+        name: "revision",
+        about: "a revision instead of the last one",
+    },
+];
 const BY_STATE: &[Parameter] = &[
     Parameter {
         name: "state",
@@ -162,7 +184,31 @@ routes! {
     ReadConfig: Public Get "/api/v1/config/{*path}", Known,
         "Reads the value of a key, or lists the keys of a namespace, whichever the path names", READ_CONFIG;
     WriteConfig: Public Put "/api/v1/config/{*path}", Known,
-        "Writes a key directly, where the namespace does not require approval", NONE;
+        "Writes a key directly, where the namespace does not require approval", WRITE_VALUE;
+    DeleteConfig: Public Delete "/api/v1/config/{*path}", Known,
+        "Deletes a key directly, where the namespace does not require approval", NONE;
+    DescribeConfig: Public Patch "/api/v1/config/{*path}", Known,
+        "Changes description, tags, final or pins of a key: the path ends with `:meta`", NONE;
+    ReadDraft: Public Get "/api/v1/drafts/{*path}", Known, "Reads the draft of a key", READ_ONE;
+    WriteDraft: Public Put "/api/v1/drafts/{*path}", Known, "Writes the draft of a key", WRITE_VALUE;
+    DeleteDraft: Public Delete "/api/v1/drafts/{*path}", Known, "Throws the draft of a key away", NONE;
+    OpenPublishRequest: Public Post "/api/v1/publish-requests", Known,
+        "Asks for a change of a key: of a draft, of a value in the body, a deletion or a rollback", NONE;
+    DecidePublishRequest: Public Post "/api/v1/publish-requests/{id}/{action}", Known,
+        "Decides: the action is `approve`, `reject`, `withdraw` or `publish`", NONE;
+    RollBack: Public Post "/api/v1/rollback/{*path}", Known,
+        "Goes back to an earlier version: at once, or by a publish request where the namespace says so", NONE;
+    AdminRollBack: Public Post "/api/v1/admin/rollback", Known,
+        "The same, with namespace and key in the body", NONE;
+    ListNamespaces: Public Get "/api/v1/namespaces", Known, "Lists the namespaces that the caller may read", PAGED;
+    CreateNamespace: Public Post "/api/v1/namespaces", Known, "Creates a namespace", NONE;
+    ReadNamespace: Public Get "/api/v1/namespaces/{*path}", Known,
+        "Reads a namespace, or with `:roles`, `:schema`, `:workflow` or `:webhooks` at the end that part", READ_ONE;
+    WriteNamespace: Public Put "/api/v1/namespaces/{*path}", Known,
+        "Creates or replaces a namespace, or that part of it; what loosens it becomes a publish request", DRY_RUN;
+    DeleteNamespace: Public Delete "/api/v1/namespaces/{*path}", Known, "Deletes an empty namespace", NONE;
+    ReadSchema: Public Get "/api/v1/schemas/{*path}", Known, "Reads a schema", READ_SCHEMA;
+    WriteSchema: Public Put "/api/v1/schemas/{*path}", Known, "Stores the next revision of a schema", NONE;
     ReadPublishRequest: Public Get "/api/v1/publish-requests/{id}", Known, "Reads one publish request", READ_ONE;
     AuditRoot: Public Get "/api/v1/audit", Known, "Reads the audit trail of the whole cluster", READ_AUDIT;
     Audit: Public Get "/api/v1/audit/{*path}", Known,

@@ -10,6 +10,8 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
+use super::call::{Call, bad_parameter};
+
 /// Reads the whole body, up to [`limits::BODY`]. A length announced above it is refused before anything is read.
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
@@ -52,22 +54,39 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(parsed)
 }
 
-/// Reads the value that a direct write carries, by its media type.
-pub async fn read_value(headers: &HeaderMap, body: Body) -> Result<ConfigValue, Problem> {
+/// Refuses a body that is not announced as JSON.
+pub fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
+    if media_type(headers).as_deref() == Some("application/json") {
+        return Ok(());
+    }
+    Err(unsupported("application/json"))
+}
+
+/// The value in the body of a write, by its media type and the parameter `type`.
+pub fn parse_value(call: &Call, bytes: &[u8]) -> Result<ConfigValue, Problem> {
+    let headers = call.headers();
     let kind = media_type(headers);
     let kind = kind.as_deref().unwrap_or("");
     if !matches!(kind, "application/json" | "text/plain" | "application/octet-stream") {
         return Err(unsupported("application/json, text/plain, application/octet-stream"));
     }
-    let binary = kind == "application/octet-stream";
     let json = kind == "application/json";
-    let bytes = read(headers, body).await?;
-    if binary {
+    let reference = match call.parameter("type") {
+        None => false,
+        Some("secret-ref") if kind == "text/plain" => true,
+        Some(_) => {
+            let problem = bad_parameter("type", "must be secret-ref, of a body that is text/plain");
+            return Err(problem.limit("secret-ref"));
+        }
+    };
+    if kind == "application/octet-stream" {
         return ConfigValue::from_bytes(bytes.to_vec()).map_err(|error| invalid_value(&error));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| invalid("the body is not UTF-8"))?;
-    let value = if json {
-        check_depth(&bytes)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| invalid("the body is not UTF-8"))?;
+    let value = if reference {
+        ConfigValue::from_reference(text.trim_end())
+    } else if json {
+        check_depth(bytes)?;
         ConfigValue::from_json_text(text)
     } else {
         ConfigValue::from_text(text)
@@ -102,7 +121,8 @@ fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-fn invalid_value(error: &ValueError) -> Problem {
+/// The problem of a value that is none.
+pub fn invalid_value(error: &ValueError) -> Problem {
     let problem = |kind| Problem::new(kind, error.to_string()).field("value");
     match error {
         ValueError::TooLarge { .. } => problem(ProblemType::TooLarge).limit(limits::VALUE.text()),

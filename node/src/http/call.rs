@@ -65,6 +65,15 @@ impl Call {
         self.head.uri.path()
     }
 
+    /// Path and query as they came.
+    pub fn path_and_query(&self) -> String {
+        self.head
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    }
+
     /// Headers of the request.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
@@ -145,6 +154,7 @@ impl Call {
         Ok(Origin {
             credential,
             trace_id: Some(self.trace.id().to_owned()),
+            idempotency: None,
         })
     }
 }

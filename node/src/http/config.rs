@@ -1,6 +1,8 @@
 //! Published values: read one, list a namespace, and write directly where no approval is required.
 
+pub mod delete;
 mod list;
+pub mod meta;
 
 use axum::body::Body;
 use confman_api::config::{WrittenView, render};
@@ -9,21 +11,21 @@ use confman_core::access::Action;
 use confman_core::digest::Digest;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath};
-use confman_core::outcome::{Outcome, Rejection};
+use confman_core::outcome::Outcome;
 use confman_core::principal::Actor;
 use confman_core::proposal::{Command, PutEntry};
 use http::header::{ETAG, VARY};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::App;
-use super::call::{Call, bad_parameter, read_problem, storage_problem};
+use super::call::{Call, bad_parameter, storage_problem};
 use super::negotiate::{self, Representation};
 use super::target::{self, KeyTarget};
-use super::{body, reply};
+use super::write::{Accepted, not_found};
+use super::{body, reply, write};
 use crate::auth::access::{Namespaces, may};
-use crate::propose::Answered;
-use crate::raft::bootstrap::propose_problem;
-use crate::read::{Consistency, Seen};
+use crate::read::Seen;
+use crate::secrets::Place;
 
 const PREFIX: &str = "/api/v1/config";
 
@@ -68,13 +70,19 @@ impl Target {
 /// A key's value, or a namespace's keys: whichever the path names. What may not be read does not exist.
 pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     // Malformed paths are refused before anything waits.
-    let target = Target::parse(target::behind(call.path(), PREFIX))?;
+    let path = target::behind(call.path(), PREFIX);
+    let (path, wants_meta) = match path.strip_suffix(meta::SUFFIX) {
+        Some(path) => (path, true),
+        None => (path, false),
+    };
+    let target = Target::parse(path)?;
     let actor = call.actor()?;
     let may_read = |namespaces: &Namespaces| target.resolve(namespaces, actor).is_some();
     let seen = app.fresh_for(call, may_read).await?;
     let namespaces = app.reader.state().namespaces();
     match target.resolve(&namespaces, actor) {
         Some(Named::Namespace(namespace)) => list::list(app, call, namespace, seen).await,
+        Some(Named::Key(key)) if wants_meta => meta::read(app, key),
         Some(Named::Key(key)) => value(app, call, key, seen),
         None => Err(not_found()),
     }
@@ -94,7 +102,14 @@ fn value(app: &App, call: &Call, target: &KeyTarget, seen: Seen) -> Result<Respo
         None => state.live(&target.namespace, &target.key),
         Some(number) => state.version(&target.namespace, &target.key, number),
     };
-    let version = found.map_err(|error| storage_problem(&error))?.ok_or_else(not_found)?;
+    let mut version = found.map_err(|error| storage_problem(&error))?.ok_or_else(not_found)?;
+    if let Some(sealed) = version.value.as_ref().filter(|value| value.is_sealed()) {
+        let place = Place {
+            namespace: &target.namespace,
+            key: &target.key,
+        };
+        version.value = Some(app.open(place, sealed)?);
+    }
     let digest = version.digest.ok_or_else(not_found)?;
     let mut response = if negotiate::is_known(call.headers(), &digest) {
         let mut unchanged = Response::new(Body::empty());
@@ -142,57 +157,25 @@ fn mark_value(response: &mut Response<Body>, number: u64, digest: &Digest) {
     headers.insert(VARY, HeaderValue::from_static("accept"));
 }
 
-fn not_found() -> Problem {
-    Problem::new(ProblemType::NotFound, "the path names nothing that the caller may read")
-}
-
 /// Writes a key directly. The rules decide in the log; what they would refuse for want of a role is not even proposed.
 pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
     let KeyTarget { namespace, key } = target::key(target::behind(call.path(), PREFIX))?;
     let expected = negotiate::precondition(call.headers())?;
-    let actor = call.actor_with_address()?;
-    let check = || check_write(&app.reader.state().namespaces(), &actor, &namespace);
-    if check().is_err() {
-        // The role may be newer than what this node has applied.
-        let caught_up = app.reader.prepare(Consistency::Linearizable).await;
-        caught_up.map_err(|error| read_problem(&error))?;
-        check()?;
-    }
-    let origin = call.origin()?;
-    let value = body::read_value(call.headers(), body).await?;
+    let incoming = write::begin(app, call, body, (Action::Publish, &namespace)).await?;
     let command = Command::PutEntry(PutEntry {
-        actor,
+        actor: incoming.actor.clone(),
         namespace: namespace.clone(),
         key: key.clone(),
-        value,
+        value: body::parse_value(call, &incoming.bytes)?,
         expected,
         verdict: None,
     });
-    let answered = app
-        .proposer
-        .propose(command, origin)
-        .await
-        .map_err(|error| propose_problem(&error))?;
-    written(namespace, key, answered)
+    let accepted = write::propose(app, incoming, command).await?;
+    written(namespace, key, accepted)
 }
 
-fn check_write(namespaces: &Namespaces, actor: &Actor, namespace: &NamespacePath) -> Result<(), Problem> {
-    if !may(namespaces, actor, Action::ReadPublished, namespace) {
-        return Err(not_found());
-    }
-    if may(namespaces, actor, Action::Publish, namespace) {
-        return Ok(());
-    }
-    Err(Problem::from_rejection(Rejection::Forbidden {
-        principal: actor.principal.clone(),
-        action: Action::Publish,
-        namespace: namespace.clone(),
-    }))
-}
-
-fn written(namespace: NamespacePath, key: ConfigKey, answered: Answered) -> Result<Response<Body>, Problem> {
-    let entry = answered.position;
-    let outcome = answered.verdict.map_err(Problem::from_rejection)?;
+fn written(namespace: NamespacePath, key: ConfigKey, accepted: Accepted) -> Result<Response<Body>, Problem> {
+    let Accepted { outcome, index } = accepted;
     let Outcome::EntryWritten {
         version,
         digest,
@@ -209,8 +192,6 @@ fn written(namespace: NamespacePath, key: ConfigKey, answered: Answered) -> Resu
         position,
     })?;
     mark_value(&mut response, version, &digest);
-    response
-        .headers_mut()
-        .insert(reply::INDEX, HeaderValue::from(entry.index));
+    response.headers_mut().insert(reply::INDEX, HeaderValue::from(index));
     Ok(response)
 }

@@ -17,7 +17,10 @@ use tokio::sync::Semaphore;
 
 use super::call::{self, Call, Caller};
 use super::trace::Trace;
-use super::{App, SharedApp, audit, config, health, internal, publish_requests, reply, whoami};
+use super::{
+    App, SharedApp, audit, config, drafts, health, internal, namespaces, publish_requests, reply, rollback, schemas,
+    whoami,
+};
 
 /// Route label of what has no row.
 const NO_ROUTE: &str = "none";
@@ -39,6 +42,8 @@ fn method_filter(method: Method) -> MethodFilter {
     match method {
         Method::Get => MethodFilter::GET,
         Method::Put => MethodFilter::PUT,
+        Method::Patch => MethodFilter::PATCH,
+        Method::Delete => MethodFilter::DELETE,
         Method::Post => MethodFilter::POST,
     }
 }
@@ -130,6 +135,22 @@ async fn dispatch(app: &App, call: &Call, body: Body) -> Result<Response<Body>, 
     match call.route.id {
         RouteId::ListRoot | RouteId::ReadConfig => config::read(app, call).await,
         RouteId::WriteConfig => config::write(app, call, body).await,
+        RouteId::DeleteConfig => config::delete::delete(app, call, body).await,
+        RouteId::DescribeConfig => config::meta::describe(app, call, body).await,
+        RouteId::ReadDraft => drafts::read(app, call).await,
+        RouteId::WriteDraft => drafts::write(app, call, body).await,
+        RouteId::DeleteDraft => drafts::delete(app, call, body).await,
+        RouteId::OpenPublishRequest => publish_requests::open::open(app, call, body).await,
+        RouteId::DecidePublishRequest => publish_requests::decide::decide(app, call, body).await,
+        RouteId::RollBack => rollback::roll_back(app, call, body).await,
+        RouteId::AdminRollBack => rollback::roll_back_named(app, call, body).await,
+        RouteId::ListNamespaces => namespaces::list(app, call).await,
+        RouteId::CreateNamespace => namespaces::create(app, call, body).await,
+        RouteId::ReadNamespace => namespaces::read(app, call).await,
+        RouteId::WriteNamespace => namespaces::write(app, call, body).await,
+        RouteId::DeleteNamespace => namespaces::delete(app, call, body).await,
+        RouteId::ReadSchema => schemas::read(app, call).await,
+        RouteId::WriteSchema => schemas::write(app, call, body).await,
         RouteId::ReadPublishRequest => publish_requests::read(app, call).await,
         RouteId::AuditRoot | RouteId::Audit => audit::read(app, call).await,
         RouteId::Whoami => whoami::read(app, call),

@@ -159,6 +159,25 @@ pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
     }
 }
 
+/// The revision that `If-Match` or `If-None-Match: *` asks for, of what is tagged by revisions.
+pub fn expected_revision(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let wrong = |name: &'static str| {
+        let limit = "one \"<revision>\", or If-None-Match: *";
+        let problem = Problem::new(ProblemType::InvalidParameter, format!("{name} must be {limit}"));
+        problem.field(name).limit(limit)
+    };
+    match (headers.get(IF_MATCH), headers.get(IF_NONE_MATCH)) {
+        (None, None) => Ok(None),
+        (Some(tag), None) => {
+            let text = tag.to_str().ok().map(str::trim);
+            let number = text.and_then(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+            number.map(Some).ok_or_else(|| wrong("If-Match"))
+        }
+        (None, Some(tag)) if tag.as_bytes() == b"*" => Ok(Some(0)),
+        (_, Some(_)) => Err(wrong("If-None-Match")),
+    }
+}
+
 /// `ETag` of a value.
 pub fn etag(digest: &Digest) -> String {
     format!("\"{digest}\"")

@@ -1,4 +1,7 @@
-//! Publish requests as readers see them.
+//! Publish requests: read, opened and decided.
+
+pub mod decide;
+pub mod open;
 
 use axum::body::Body;
 use confman_api::problem::{Problem, ProblemType};
@@ -29,11 +32,15 @@ pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     let request = state.request(&id).map_err(|error| storage_problem(&error))?;
     let request = request.filter(|request| may_read(&state.namespaces(), request));
     let request = request.ok_or_else(not_found)?;
-    let damaged = || Problem::new(ProblemType::Internal, "the stored request cannot be shown");
-    let view = PublishRequestView::of(request).ok_or_else(damaged)?;
-    let mut response = reply::json(&view)?;
+    let mut response = reply::json(&view_of(request)?)?;
     reply::mark_seen(&mut response, seen);
     Ok(response)
+}
+
+/// A request as readers see it.
+fn view_of(request: PublishRequest) -> Result<PublishRequestView, Problem> {
+    let damaged = || Problem::new(ProblemType::Internal, "the stored request cannot be shown");
+    PublishRequestView::of(request).ok_or_else(damaged)
 }
 
 fn not_found() -> Problem {

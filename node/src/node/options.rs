@@ -33,6 +33,8 @@ pub struct NodeOptions {
     pub tls_dir: Option<PathBuf>,
     /// API keys.
     pub api_keys: ApiKeySource,
+    /// File with the keys that seal secrets.
+    pub sealing_keys: Option<PathBuf>,
     /// File with the one-use token.
     pub bootstrap_token_file: Option<PathBuf>,
     /// The cluster it is made for.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Addresses, ApiKeySource, Node, NodeOptions, Tasks};
 use crate::auth::api_keys::ApiKeys;
 use crate::http::{App, SharedApp, entrance};
+use crate::judge::Judge;
 use crate::metrics::Metrics;
 use crate::propose::Proposer;
 use crate::raft::bootstrap::{Bootstrap, BootstrapOptions, BootstrapParts};
@@ -29,6 +30,7 @@ use crate::raft::snapshots::{self, SnapshotOptions};
 use crate::raft::wire::{CheckHeaders, MAX_FRAME_BYTES, Speaker};
 use crate::raft::{self, Raft, leadership};
 use crate::read::Reader;
+use crate::secrets::{KeysError, Secrets};
 use crate::serve::{self, Listener};
 use crate::tls::{NodeTls, TlsError};
 use crate::webhooks;
@@ -54,6 +56,9 @@ pub enum StartError {
     /// Certificates.
     #[error("cannot set up TLS")]
     Tls(#[from] TlsError),
+    /// The sealing keys cannot be used.
+    #[error("cannot use the sealing keys")]
+    SealingKeys(#[from] KeysError),
     /// A port cannot be bound.
     #[error("cannot listen on {address} ({port})")]
     Bind {
@@ -114,7 +119,9 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         inbox,
         stats,
     };
-    let parts = Parts::new(&options, volume, raft, peers, addresses)?;
+    let secrets = options.sealing_keys.as_deref().map(Secrets::read).transpose()?;
+    let judge = Judge::new(volume.reader.clone(), secrets.unwrap_or_default());
+    let parts = Parts::new(&options, volume, raft, (peers, judge), addresses)?;
     if let ApiKeySource::Folder(folder) = &options.api_keys {
         parts.app.api_keys.load(folder).await;
     }
@@ -225,13 +232,13 @@ impl Parts {
         options: &NodeOptions,
         volume: Volume,
         raft: Raft,
-        peers: Peers,
+        (peers, judge): (Peers, Judge),
         addresses: Addresses,
     ) -> Result<Self, StartError> {
         let (clients, background) = (Tasks::default(), Tasks::default());
         let (metrics, freshness) = (Metrics::default(), Freshness::default());
         let forwarder = Forwarder::new(peers.clone(), background.tracker.clone(), background.stop.clone());
-        let proposer = Proposer::new(raft.clone(), forwarder, metrics.clone());
+        let proposer = Proposer::new(raft.clone(), forwarder, judge.clone(), metrics.clone());
         let stop = background.stop.clone();
         let (reader, questions) = Reader::new(
             raft.clone(),
@@ -262,6 +269,7 @@ impl Parts {
             proposer: proposer.clone(),
             bootstrap: bootstrap.clone(),
             raft: raft.clone(),
+            judge,
             stats: volume.stats.clone(),
             api_keys: api_keys(&options.api_keys),
             metrics,

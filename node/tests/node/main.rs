@@ -17,3 +17,4 @@ mod values;
 mod wait;
 mod webhooks;
 mod workflow;
+mod writing;

@@ -8,12 +8,23 @@ use crate::workflow::{declare_apps, publish};
 
 /// A path that the pattern of `route` matches and that names something.
 fn example(route: &Route) -> String {
-    let path = if matches!(route.id, RouteId::ReadConfig | RouteId::WriteConfig) {
-        "apps/colour"
-    } else if route.id == RouteId::Audit {
-        "apps"
-    } else {
-        "request-1"
+    let path = match route.id {
+        RouteId::ReadConfig
+        | RouteId::WriteConfig
+        | RouteId::DeleteConfig
+        | RouteId::ReadDraft
+        | RouteId::WriteDraft
+        | RouteId::DeleteDraft
+        | RouteId::RollBack => "apps/colour",
+        RouteId::DescribeConfig => "apps/colour:meta",
+        RouteId::DecidePublishRequest => "request-1/approve",
+        RouteId::Audit
+        | RouteId::ReadNamespace
+        | RouteId::WriteNamespace
+        | RouteId::DeleteNamespace
+        | RouteId::ReadSchema
+        | RouteId::WriteSchema => "apps",
+        _ => "request-1",
     };
     match route.pattern.split_once('{') {
         Some((prefix, _)) => format!("{prefix}{path}"),
@@ -26,6 +37,8 @@ async fn send(cluster: &Cluster, route: &Route, key: Option<&str>) -> Answer {
         Method::Get => reqwest::Method::GET,
         Method::Put => reqwest::Method::PUT,
         Method::Post => reqwest::Method::POST,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
     };
     let address = match route.port {
         Port::Public => cluster.http_address(0),
@@ -36,14 +49,57 @@ async fn send(cluster: &Cluster, route: &Route, key: Option<&str>) -> Answer {
     let call = if route.method == Method::Get {
         call
     } else {
-        call.body("application/json", "1")
+        call.body("application/json", body(route))
     };
     call.send().await.expect("an answer")
 }
 
+/// A body that the route takes.
+fn body(route: &Route) -> &'static str {
+    match route.id {
+        RouteId::OpenPublishRequest => r#"{"namespace":"/apps","key":"colour","text":"red"}"#,
+        RouteId::DecidePublishRequest => {
+            r#"{"digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000"}"#
+        }
+        RouteId::RollBack => r#"{"toVersion":1}"#,
+        RouteId::AdminRollBack => r#"{"namespace":"/apps","key":"colour","toVersion":1}"#,
+        RouteId::CreateNamespace => r#"{"path":"/apps/new","settings":{"governance":{"inherit":true}}}"#,
+        RouteId::WriteNamespace => r#"{"governance":{"inherit":true}}"#,
+        RouteId::DescribeConfig | RouteId::WriteSchema => "{}",
+        _ => "1",
+    }
+}
+
 /// What a caller with a key but no role gets: nothing may be known to exist.
 fn without_role(route: &Route) -> u16 {
-    if route.id == RouteId::Whoami { 200 } else { 404 }
+    match route.id {
+        // They list what the caller may read: nothing.
+        RouteId::Whoami | RouteId::ListNamespaces => 200,
+        _ => 404,
+    }
+}
+
+/// What a viewer of the namespace gets.
+fn with_viewers_role(route: &Route) -> u16 {
+    match route.id {
+        RouteId::WriteConfig
+        | RouteId::DeleteConfig
+        | RouteId::DescribeConfig
+        | RouteId::WriteDraft
+        | RouteId::DeleteDraft
+        | RouteId::OpenPublishRequest
+        | RouteId::RollBack
+        | RouteId::AdminRollBack
+        | RouteId::CreateNamespace
+        | RouteId::WriteNamespace
+        | RouteId::DeleteNamespace
+        | RouteId::WriteSchema => 403,
+        // Nobody gave them a role on the root, drafts are for editors, and there is no schema.
+        RouteId::ListRoot | RouteId::AuditRoot | RouteId::ReadDraft | RouteId::ReadSchema => 404,
+        // It is published.
+        RouteId::DecidePublishRequest => 409,
+        _ => 200,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,15 +128,7 @@ async fn every_route_is_denied_unless_its_row_says_otherwise() {
             "{name} without a role: {}",
             answer.text
         );
-        let expected = if route.id == RouteId::WriteConfig {
-            // Readers may not write.
-            403
-        } else if matches!(route.id, RouteId::ListRoot | RouteId::AuditRoot) {
-            // Nobody gave them a role on the root.
-            404
-        } else {
-            200
-        };
+        let expected = with_viewers_role(route);
         let answer = send(&cluster, route, Some(&cluster.reader_key)).await;
         assert_eq!(answer.status, expected, "{name} with a role: {}", answer.text);
         checked += 1;

@@ -287,6 +287,7 @@ fn foreign_problem(status: StatusCode) -> Problem {
         trace_id: None,
         field: None,
         limit: None,
+        violations: Vec::new(),
         rejection: None,
     }
 }

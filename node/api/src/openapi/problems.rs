@@ -52,7 +52,7 @@ const WRITES: &[ProblemType] = &[
 pub(super) fn of(route: &Route) -> Vec<ProblemType> {
     let writes = match route.method {
         Method::Get => false,
-        Method::Put | Method::Post => true,
+        Method::Put | Method::Post | Method::Patch | Method::Delete => true,
     };
     let is_fresh = route.query.iter().any(|parameter| parameter.name == "consistency");
     let sets = [

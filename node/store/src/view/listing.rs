@@ -268,6 +268,14 @@ impl SnapshotView<'_> {
         Ok(Page { items, next })
     }
 
+    /// The first `limit` open requests of `namespace`, by id.
+    pub fn open_requests(&self, namespace: &NamespacePath, limit: usize) -> Result<Vec<PublishRequest>, ReadError> {
+        let prefix = keys::open_requests(namespace);
+        let rows = self.0.keys(Family::State, &prefix, limit)?;
+        let requests = rows.iter().map(|row| self.listed_request(&row[prefix.len()..]));
+        requests.map(|request| Ok(request?.0)).collect()
+    }
+
     /// The request that an index row names, and about how many bytes it has.
     fn listed_request(&self, id: &[u8]) -> Result<(PublishRequest, usize), ReadError> {
         let missing = || ReadError::Missing { prefix: keys::REQUESTS };

@@ -1,0 +1,69 @@
+//! Which body each route takes.
+
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::{Content, Required};
+
+use super::{any_content, reference, text_content};
+use crate::routes::RouteId;
+
+/// The body of the route; none where it takes none.
+pub(super) fn body(id: RouteId) -> Option<RequestBody> {
+    let named = |schema: &str| Some(json(reference(schema)));
+    match id {
+        RouteId::WriteConfig | RouteId::WriteDraft => Some(value()),
+        RouteId::DescribeConfig => named("MetaPatch"),
+        RouteId::OpenPublishRequest => named("OpenRequestBody"),
+        RouteId::DecidePublishRequest => Some(optional(reference("DecisionBody"))),
+        RouteId::RollBack => named("RollbackBody"),
+        RouteId::AdminRollBack => named("NamedRollbackBody"),
+        RouteId::CreateNamespace => named("CreateNamespaceBody"),
+        RouteId::WriteNamespace | RouteId::WriteSchema => Some(json(any_content())),
+        RouteId::ListRoot
+        | RouteId::ReadConfig
+        | RouteId::DeleteConfig
+        | RouteId::ReadDraft
+        | RouteId::DeleteDraft
+        | RouteId::ListNamespaces
+        | RouteId::ReadNamespace
+        | RouteId::DeleteNamespace
+        | RouteId::ReadSchema
+        | RouteId::ReadPublishRequest
+        | RouteId::AuditRoot
+        | RouteId::Audit
+        | RouteId::Whoami
+        | RouteId::OpenApi
+        | RouteId::Health
+        | RouteId::Ready
+        | RouteId::Metrics
+        | RouteId::InternalStatus
+        | RouteId::Initialise
+        | RouteId::RegisterStampKey
+        | RouteId::StampKeys
+        | RouteId::DeclareNamespace
+        | RouteId::Namespaces
+        | RouteId::ReleaseNamespace
+        | RouteId::SubmitRequest
+        | RouteId::PublishRequests
+        | RouteId::PublishRequest
+        | RouteId::ActOnRequest => None,
+    }
+}
+
+fn json(content: Content) -> RequestBody {
+    let body = RequestBodyBuilder::new().content("application/json", content);
+    body.required(Some(Required::True)).build()
+}
+
+fn optional(content: Content) -> RequestBody {
+    let body = RequestBodyBuilder::new().content("application/json", content);
+    body.required(Some(Required::False)).build()
+}
+
+fn value() -> RequestBody {
+    RequestBodyBuilder::new()
+        .content("application/json", any_content())
+        .content("text/plain", text_content())
+        .content("application/octet-stream", text_content())
+        .required(Some(Required::True))
+        .build()
+}

@@ -1,0 +1,125 @@
+//! What every writing route does: look whether the caller may at all, read the body, propose, and say what came of it.
+
+use axum::body::Body;
+use bytes::Bytes;
+use confman_api::problem::{Problem, ProblemType};
+use confman_core::access::Action;
+use confman_core::idempotency::{Idempotency, IdempotencyKey, body_digest, fingerprint, key_digest};
+use confman_core::ids::NamespacePath;
+use confman_core::outcome::{Outcome, Rejection};
+use confman_core::principal::Actor;
+use confman_core::proposal::Command;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use super::App;
+use super::call::{Call, read_problem};
+use super::{body, reply};
+use crate::auth::access::{Namespaces, may};
+use crate::propose::Origin;
+use crate::raft::bootstrap::propose_problem;
+use crate::read::Consistency;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A write whose caller may try it.
+pub struct Incoming {
+    /// Who, with the address of the connection.
+    pub actor: Actor,
+    /// The body, bounded.
+    pub bytes: Bytes,
+    origin: Origin,
+}
+
+/// An accepted command.
+pub struct Accepted {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Log index of its entry.
+    pub index: u64,
+}
+
+/// Lets in who may do `action` in `namespace` by what this node knows, and reads the body. What the caller may not even
+/// read does not exist. The rules decide again in the log.
+pub async fn begin(
+    app: &App,
+    call: &Call,
+    body: Body,
+    (action, namespace): (Action, &NamespacePath),
+) -> Result<Incoming, Problem> {
+    let actor = call.actor_with_address()?;
+    let check = || check(&app.reader.state().namespaces(), &actor, (action, namespace));
+    if check().is_err() {
+        // The role may be newer than what this node has applied.
+        let caught_up = app.reader.prepare(Consistency::Linearizable).await;
+        caught_up.map_err(|error| read_problem(&error))?;
+        check()?;
+    }
+    let bytes = body::read(call.headers(), body).await?;
+    let mut origin = call.origin()?;
+    origin.idempotency = idempotency(call, &actor, &bytes)?;
+    Ok(Incoming { actor, bytes, origin })
+}
+
+fn check(namespaces: &Namespaces, actor: &Actor, (action, namespace): (Action, &NamespacePath)) -> Result<(), Problem> {
+    if !may(namespaces, actor, Action::ReadPublished, namespace) {
+        return Err(not_found());
+    }
+    if may(namespaces, actor, action, namespace) {
+        return Ok(());
+    }
+    Err(Problem::from_rejection(Rejection::Forbidden {
+        principal: actor.principal.clone(),
+        action,
+        namespace: namespace.clone(),
+    }))
+}
+
+/// What may not be read does not exist.
+pub fn not_found() -> Problem {
+    Problem::new(ProblemType::NotFound, "the path names nothing that the caller may read")
+}
+
+fn idempotency(call: &Call, actor: &Actor, bytes: &[u8]) -> Result<Option<Idempotency>, Problem> {
+    let Some(value) = call.headers().get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let key = IdempotencyKey::parse_header(value.to_str().unwrap_or("")).map_err(|error| {
+        Problem::new(ProblemType::InvalidParameter, error.to_string())
+            .field("Idempotency-Key")
+            .limit(format!("1 to {} visible ASCII characters", IdempotencyKey::MAX_BYTES))
+    })?;
+    let media_type = call.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let body = body_digest(media_type.unwrap_or(""), bytes);
+    Ok(Some(Idempotency {
+        key: key_digest(&actor.principal, &key),
+        fingerprint: fingerprint(call.route.method.name(), &call.path_and_query(), body, &actor.principal),
+    }))
+}
+
+/// Proposes `command` and waits for the verdict.
+pub async fn propose(app: &App, incoming: Incoming, command: Command) -> Result<Accepted, Problem> {
+    let answered = app.proposer.propose(command, incoming.origin).await;
+    let answered = answered.map_err(|error| propose_problem(&error))?;
+    Ok(Accepted {
+        outcome: answered.verdict.map_err(Problem::from_rejection)?,
+        index: answered.position.index,
+    })
+}
+
+/// An answer with the log index of the write.
+pub fn answer(status: StatusCode, body: &impl Serialize, index: u64) -> Result<Response<Body>, Problem> {
+    let mut response = reply::json(body)?;
+    *response.status_mut() = status;
+    response.headers_mut().insert(reply::INDEX, HeaderValue::from(index));
+    Ok(response)
+}
+
+/// An answer without a body, with the log index of the write.
+pub fn empty(index: u64) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(reply::INDEX, HeaderValue::from(index));
+    response
+}
