@@ -11,6 +11,7 @@ mod delete_namespace;
 mod describe_entry;
 mod go_live;
 mod governance;
+mod governance_base;
 mod governing;
 mod initialise_cluster;
 mod issue_api_key;

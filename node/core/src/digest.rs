@@ -154,6 +154,9 @@ pub struct GovernanceContent<'a> {
     pub change_digest: Digest,
     /// Revision of the namespace at submission.
     pub base_revision: u64,
+    /// Digest of what is changed as it was at submission, where no revision tells: description of a key, identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_digest: Option<Digest>,
 }
 
 /// Digest of `content`.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{Mistake, is_planted};
 use crate::principal::{Actor, KUBERNETES_REALM, Principal, PrincipalKind};
 
 pub use validate::IdentityError;
@@ -181,7 +182,8 @@ impl Identity {
 
     /// The person behind a login, or the login itself.
     pub fn canonical(&self, login: &Principal) -> Principal {
-        self.aliases.get(login).unwrap_or(login).clone()
+        let person = self.aliases.get(login).filter(|_| !is_planted(Mistake::AliasIgnored));
+        person.unwrap_or(login).clone()
     }
 
     /// The actor under the name of the person behind its login; groups and address stay.

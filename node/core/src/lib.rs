@@ -19,6 +19,7 @@ pub mod json;
 pub mod memory;
 pub mod namespace;
 pub mod outcome;
+pub mod planted;
 pub mod principal;
 pub mod proposal;
 pub mod publish_request;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Action, Role, allows};
 use crate::digest::Digest;
 use crate::ids::{NamespacePath, RequestId, Timestamp};
+use crate::planted::{Mistake, is_planted};
 use crate::principal::{Actor, Principal};
 use crate::webhook::WebhookTarget;
 
@@ -293,7 +294,10 @@ pub fn effective_workflow<'a>(lineage: impl IntoIterator<Item = &'a ConfigNamesp
     lineage
         .into_iter()
         .filter_map(ConfigNamespace::own_workflow)
-        .reduce(Workflow::stricter)
+        .reduce(|below, above| match is_planted(Mistake::ChildLoosensParent) {
+            false => below.stricter(above),
+            true => below,
+        })
         .unwrap_or(Workflow::REVIEWED)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::audit::AuditAction;
 use crate::outcome::Outcome;
+use crate::planted::{Mistake, is_planted};
 use crate::proposal::ReviewRequest;
 use crate::publish_request::{Decision, RequestState, StepKind};
 use crate::state::{Change, StateView};
@@ -15,7 +16,7 @@ use super::review::Review;
 
 pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequest) -> Step<Accepted, V> {
     let review = Review::of(context, command, Decision::Approve)?;
-    if review.is_recorded(StepKind::Approved) {
+    if review.is_recorded(StepKind::Approved) && !is_planted(Mistake::ApproveTwiceCountsTwice) {
         return Ok(Accepted::unchanged(Outcome::Request(Box::new(review.request))));
     }
     review.check()?;

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::access::Action;
 use crate::audit::AuditAction;
+use crate::identity::Identity;
 use crate::namespace::{effective_workflow, may};
 use crate::outcome::Outcome;
+use crate::planted::{Mistake, is_planted};
 use crate::principal::{Actor, Principal};
 use crate::publish_request::{PublishRequest, RequestState, Step as RequestStep, StepKind, Subject};
 use crate::state::{Change, StateView};
@@ -13,9 +15,10 @@ use crate::state::{Change, StateView};
 use super::Accepted;
 use super::caller::persons;
 use super::context::{Context, Lineage, Step, check_names_no_namespace, each};
+use super::governance_base::content_digest;
 use super::journal::{Journal, Transition};
 use super::opening::required_approvals;
-use super::review::{Review, step};
+use super::review::{Review, contributors, counts_as_human, step};
 
 /// What the approvals of a request come to.
 pub(super) struct Decided {
@@ -91,19 +94,26 @@ fn eligible<V: StateView>(
     let Some(cluster) = context.known_cluster() else {
         return Vec::new();
     };
-    let contributors = persons(context, &request.contributors);
+    let contributors = persons(context, contributors(request));
     let mut counted = BTreeSet::new();
     let mut approvers = Vec::new();
     for approval in request.steps.iter().filter(|step| step.kind == StepKind::Approved) {
         let person = cluster.identity.canonical(&approval.actor);
-        let counts = cluster.identity.is_human(&person)
+        let counts = counts_as_human(&cluster.identity, &person)
             && !contributors.contains(&person)
+            && is_told_apart(&cluster.identity, request, &person)
             && has_right(&actor_of(approval, &person));
-        if counts && counted.insert(person.clone()) {
+        if counts && (counted.insert(person.clone()) || is_planted(Mistake::ApproveTwiceCountsTwice)) {
             approvers.push(person);
         }
     }
     approvers
+}
+
+/// An approval counts only while the person and those who had a hand in the change are known to be different people.
+fn is_told_apart(identity: &Identity, request: &PublishRequest, person: &Principal) -> bool {
+    let everyone: Vec<_> = request.contributors.iter().chain([person]).collect();
+    identity.comparable(&everyone).is_ok()
 }
 
 fn actor_of(approval: &RequestStep, person: &Principal) -> Actor {
@@ -116,6 +126,9 @@ fn actor_of(approval: &RequestStep, person: &Principal) -> Actor {
 
 /// Why the request does not fit any more; none while its base is what it was.
 pub(super) fn check_base<V: StateView>(context: &Context<'_, V>, request: &PublishRequest) -> Step<Option<String>, V> {
+    if is_planted(Mistake::BaseVersionUnchecked) {
+        return Ok(None);
+    }
     let base = request.base_version;
     match &request.subject {
         Subject::Key(spec) => {
@@ -125,11 +138,16 @@ pub(super) fn check_base<V: StateView>(context: &Context<'_, V>, request: &Publi
             let moved = live != base;
             Ok(moved.then(|| format!("the request was made against version {base}, version {live} is live")))
         }
-        Subject::Governance(_) => {
+        Subject::Governance(change) => {
             let namespace = context.namespace(&request.namespace)?;
             let revision = namespace.map_or(0, |namespace| namespace.revision);
-            let moved = revision != base;
-            Ok(moved.then(|| format!("the request was made against revision {base}, the namespace is at {revision}")))
+            if revision != base {
+                let note = format!("the request was made against revision {base}, the namespace is at {revision}");
+                return Ok(Some(note));
+            }
+            let now = content_digest(context, &request.namespace, change, base)?;
+            let moved = now != request.digest;
+            Ok(moved.then(|| "what the request changes was changed since".to_owned()))
         }
     }
 }

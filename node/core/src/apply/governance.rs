@@ -11,6 +11,7 @@ use crate::namespace::{
     SchemaBinding, Workflow, effective_workflow,
 };
 use crate::outcome::Rejection;
+use crate::planted::{Mistake, is_planted};
 use crate::principal::Principal;
 use crate::schema::MAX_SCHEMA_BYTES;
 use crate::state::StateView;
@@ -125,7 +126,7 @@ pub(super) fn check_workflow(field: &str, workflow: Workflow) -> Result<(), Reje
 
 /// A namespace may tighten the floor of its ancestors (nearest first), never loosen it.
 pub(super) fn check_floor(workflow: Option<Workflow>, ancestors: &Lineage) -> Result<(), Rejection> {
-    let Some(own) = workflow else {
+    let Some(own) = workflow.filter(|_| !is_planted(Mistake::ChildLoosensParent)) else {
         return Ok(());
     };
     for ancestor in each(ancestors) {

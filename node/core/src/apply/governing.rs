@@ -5,16 +5,14 @@ use std::collections::BTreeSet;
 
 use crate::access::{Action, Role};
 use crate::audit::{AuditAction, AuditChange};
-use crate::digest::{Digest, GovernanceContent};
+use crate::digest::Digest;
 use crate::entry::{ConfigEntry, EntryMeta};
 use crate::identity::Identity;
 use crate::ids::{ConfigKey, NamespacePath};
 use crate::namespace::{Claim, ConfigNamespace, NamespaceSettings};
 use crate::outcome::{Outcome, Rejection};
 use crate::principal::Actor;
-use crate::publish_request::{
-    GovernanceChange, Operation, PublishRequest, RequestState, SettingsChange, StepKind, Subject,
-};
+use crate::publish_request::{GovernanceChange, PublishRequest, RequestState, SettingsChange, StepKind, Subject};
 use crate::state::{Change, StateView};
 use crate::webhook::WebhookEvent;
 
@@ -22,6 +20,7 @@ use super::Accepted;
 use super::caller::Caller;
 use super::context::{Context, Lineage, Step, Stop, check_may, granting_groups, invalid};
 use super::governance::{self, check_floor, loosening, loosens};
+use super::governance_base::content_digest;
 use super::journal::{Journal, Transition};
 use super::opening::id_of_entry;
 use super::review::step;
@@ -212,13 +211,7 @@ pub(super) fn ask<V: StateView>(
     let present = lineage.first().ok_or(Rejection::ClusterNotInitialised)?;
     let is_settings = matches!(change, GovernanceChange::Settings(_));
     let spec_digest = Digest::of_canonical(&change);
-    let content = GovernanceContent {
-        cluster_id: &context.cluster()?.cluster_id,
-        namespace: &present.path,
-        operation: Operation::Govern,
-        change_digest: spec_digest,
-        base_revision: present.revision,
-    };
+    let digest = content_digest(context, &present.path, &change, present.revision)?;
     let mut request = PublishRequest {
         id: id_of_entry(context)?,
         object: None,
@@ -226,7 +219,7 @@ pub(super) fn ask<V: StateView>(
         subject: Subject::Governance(Box::new(change)),
         value: None,
         spec_digest,
-        digest: Digest::of_canonical(&content),
+        digest,
         base_version: present.revision,
         requested_by: caller.principal().clone(),
         contributors: [caller.principal().clone(), caller.login.clone()].into(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::ids::{ConfigKey, NamespacePath};
 use crate::namespace::schema_lineage;
 use crate::outcome::Rejection;
+use crate::planted::{Mistake, is_planted};
 use crate::schema::KeyRules;
 use crate::state::StateView;
 use crate::value::{ConfigValue, ValueType};
@@ -26,6 +27,9 @@ pub(super) fn rules<V: StateView>(
     judged: &Judged<'_>,
     verdict: Option<&Verdict>,
 ) -> Step<KeyRules, V> {
+    if is_planted(Mistake::VerdictIgnored) {
+        return Ok(KeyRules::default());
+    }
     let holding: BTreeMap<_, _> = schema_lineage(each(judged.lineage))
         .map(|namespace| (namespace.path.clone(), namespace.revision))
         .collect();
@@ -55,7 +59,7 @@ pub(super) fn check<V: StateView>(
 ) -> Step<KeyRules, V> {
     let rules = rules(context, judged, verdict)?;
     let violations = verdict.map_or(&[][..], |verdict| verdict.violations.as_slice());
-    if violations.is_empty() {
+    if violations.is_empty() || is_planted(Mistake::VerdictIgnored) {
         return Ok(rules);
     }
     Err(Rejection::ValidationFailed {

@@ -40,7 +40,8 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &PutDraft) 
         Some(draft) => (draft.author, draft.contributors),
         None => (caller.principal().clone(), BTreeSet::new()),
     };
-    contributors.insert(caller.principal().clone());
+    // The login as well, so that an alias that is taken away later opens no door.
+    contributors.extend([caller.principal().clone(), caller.login.clone()]);
     if contributors.len() > Draft::MAX_CONTRIBUTORS {
         let limit = Draft::MAX_CONTRIBUTORS;
         Err(invalid(

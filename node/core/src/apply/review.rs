@@ -8,7 +8,8 @@ use crate::digest::Digest;
 use crate::identity::Identity;
 use crate::namespace::{Channel, ConfigNamespace};
 use crate::outcome::Rejection;
-use crate::principal::Principal;
+use crate::planted::{Mistake, is_planted};
+use crate::principal::{Principal, PrincipalKind};
 use crate::proposal::{AuthenticatedReview, Review as Given, ReviewRequest};
 use crate::publish_request::{
     Decision, Operation, PublishRequest, RequestState, Step as RequestStep, StepKind, Subject,
@@ -72,7 +73,7 @@ impl<'a> Review<'a> {
         };
         Ok(Self {
             lineage: context.existing_lineage(&request.namespace)?,
-            contributors: persons(context, &request.contributors),
+            contributors: persons(context, contributors(&request)),
             request,
             reviewer,
             digest,
@@ -164,6 +165,7 @@ pub(super) fn verify_review<V: StateView>(
 fn request_is_open(review: &Review<'_>) -> Result<(), Rejection> {
     match review.request.state {
         RequestState::PendingReview | RequestState::Approved => Ok(()),
+        RequestState::Rejected if is_planted(Mistake::RejectedRequestApprovedLater) => Ok(()),
         state @ (RequestState::Published
         | RequestState::Rejected
         | RequestState::Withdrawn
@@ -172,12 +174,25 @@ fn request_is_open(review: &Review<'_>) -> Result<(), Rejection> {
 }
 
 fn reviewer_is_human(review: &Review<'_>) -> Result<(), Rejection> {
-    if review.identity.is_human(&review.reviewer.login) {
+    if counts_as_human(review.identity, &review.reviewer.login) {
         return Ok(());
     }
     Err(Rejection::NotHuman {
         principal: review.reviewer.login.clone(),
     })
+}
+
+/// Everyone who may not approve `request`.
+pub(super) fn contributors(request: &PublishRequest) -> impl Iterator<Item = &Principal> {
+    let only_the_requester = is_planted(Mistake::ContributorMayApprove);
+    let all = request.contributors.iter();
+    all.filter(move |contributor| !only_the_requester || **contributor == request.requested_by)
+}
+
+/// True if `login` is one of a person.
+pub(super) fn counts_as_human(identity: &Identity, login: &Principal) -> bool {
+    let as_if = is_planted(Mistake::ServiceAccountCounts) && login.kind == PrincipalKind::ServiceAccount;
+    identity.is_human(login) || as_if
 }
 
 /// Four eyes: no role and no flag lifts this. The login counts as well as the person, so that an alias that was taken
@@ -186,7 +201,7 @@ fn reviewer_did_not_contribute(review: &Review<'_>) -> Result<(), Rejection> {
     let names = [review.reviewer.principal(), &review.reviewer.login];
     let contributed = names
         .into_iter()
-        .find(|name| review.contributors.contains(name) || review.request.contributors.contains(name));
+        .find(|name| review.contributors.contains(name) || contributors(&review.request).any(|other| other == *name));
     match contributed {
         Some(principal) => Err(Rejection::SelfApproval {
             principal: principal.clone(),
@@ -205,6 +220,9 @@ fn reviewer_can_be_told_from_the_others(review: &Review<'_>) -> Result<(), Rejec
 }
 
 fn digest_is_the_requests(review: &Review<'_>) -> Result<(), Rejection> {
+    if is_planted(Mistake::DigestUnchecked) {
+        return Ok(());
+    }
     same_digest(review.request.digest, review.digest)
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::access::Action;
 use crate::audit::AuditAction;
 use crate::namespace::effective_workflow;
+use crate::planted::{Mistake, is_planted};
 use crate::proposal::RollBackEntry;
 use crate::publish_request::{Operation, RequestSpec};
 use crate::state::StateView;
@@ -26,7 +27,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &RollBackEn
     let lineage = context.existing_lineage(&command.namespace)?;
     check_may(&caller.actor, Action::Rollback, &lineage, &command.namespace)?;
     check_names_no_namespace(context, &command.namespace, &command.key)?;
-    if !effective_workflow(each(&lineage)).rolls_back_at_once() {
+    if !effective_workflow(each(&lineage)).rolls_back_at_once() && !is_planted(Mistake::RollbackSkipsApproval) {
         check_channel(&lineage, &caller, is_managed_from(&lineage, &caller))?;
         return open(
             context,

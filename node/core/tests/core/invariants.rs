@@ -140,7 +140,7 @@ proptest! {
 }
 
 /// The worlds after `count` histories that are the same on every run.
-fn sampled(count: usize) -> Vec<World> {
+pub(crate) fn sampled(count: usize) -> Vec<World> {
     let mut runner = TestRunner::deterministic();
     let strategy = any_history();
     let sample = |_| play(&strategy.new_tree(&mut runner).expect("a history").current());

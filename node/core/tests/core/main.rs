@@ -9,6 +9,7 @@ mod history;
 mod invariants;
 mod judge;
 mod limits;
+mod model;
 mod names;
 mod permissions;
 mod scenario;

@@ -5,7 +5,8 @@ use confman_core::apply::apply;
 use confman_core::audit::{AuditAction, AuditHead};
 use confman_core::digest::{Digest, governance_digest, spec_digest};
 use confman_core::entry::Version;
-use confman_core::ids::{LogPosition, Timestamp};
+use confman_core::idempotency::Idempotency;
+use confman_core::ids::{LogPosition, NamespacePath, Timestamp};
 use confman_core::memory::MemoryState;
 use confman_core::namespace::{Governance, Workflow};
 use confman_core::outcome::{Applied, Outcome, Rejection};
@@ -83,12 +84,18 @@ impl World {
         }
     }
 
-    /// Proposes `command` now. A refusal must change nothing, and every change must leave an event.
+    /// Proposes `command` now, as a call of its own.
     pub(crate) fn propose(&mut self, command: Command) -> Applied {
+        self.propose_named(command, None)
+    }
+
+    /// Proposes `command` now, under the name of a call. A refusal must change nothing, and every change of a governed
+    /// thing must leave an event.
+    pub(crate) fn propose_named(&mut self, command: Command, idempotency: Option<Idempotency>) -> Applied {
         let proposal = Proposal {
             proposed_at: self.now,
             trace_id: None,
-            idempotency: None,
+            idempotency,
             command,
         };
         let at = self.position();
@@ -100,7 +107,8 @@ impl World {
             .changes
             .iter()
             .any(|change| matches!(change, Change::AppendAudit(_)));
-        assert_eq!(events, !applied.changes.is_empty(), "{:?}", applied.changes);
+        let governed = applied.changes.iter().any(|change| !is_bookkeeping(change));
+        assert_eq!(events, governed, "{:?}", applied.changes);
         self.state.commit(applied.changes.clone());
         self.log.push(Entry {
             at,
@@ -161,6 +169,12 @@ impl World {
             .expect("memory is always readable")?;
         let version = self.state.version(&namespace, &name, entry.live?);
         version.expect("memory is always readable")
+    }
+
+    /// The path that the object `name` has declared.
+    pub(crate) fn claimed(&self, name: &str) -> Option<NamespacePath> {
+        let claimed = self.state.claimed_path(KUBERNETES_NAMESPACE, name);
+        claimed.expect("memory is always readable")
     }
 
     /// A governance statement that `name` makes now, following the stamp in force.
@@ -283,4 +297,16 @@ impl World {
     pub(crate) fn put(&mut self, name: &str, text: &str) -> Result<Outcome, Rejection> {
         self.apply(writing(name, "/payments", "rate", text))
     }
+}
+
+/// True of what is no part of what people govern: calls that are remembered, and deliveries.
+fn is_bookkeeping(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::PutIdempotency(_)
+            | Change::DeleteIdempotency { .. }
+            | Change::PutDelivery(_)
+            | Change::DeleteDelivery { .. }
+            | Change::PutTargetHealth(_)
+    )
 }

@@ -1,0 +1,90 @@
+//! Mistakes that a test can plant in the rules, one at a time, to see that it would be noticed. Without the feature
+//! `planted-mistakes` there are none, and nothing can plant one.
+
+#[cfg(feature = "planted-mistakes")]
+use std::cell::Cell;
+
+/// One mistake in one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// The same person's second approval counts again.
+    ApproveTwiceCountsTwice,
+    /// An approval may be of other content.
+    DigestUnchecked,
+    /// Only the requester may not approve; whoever wrote the draft may.
+    ContributorMayApprove,
+    /// What is published may have been made against another version than the live one.
+    BaseVersionUnchecked,
+    /// The floor of the ancestors does not bind a namespace.
+    ChildLoosensParent,
+    /// A service account approves like a person.
+    ServiceAccountCounts,
+    /// A rejection ends nothing.
+    RejectedRequestApprovedLater,
+    /// A rollback never needs a review.
+    RollbackSkipsApproval,
+    /// Each login is a person of its own.
+    AliasIgnored,
+    /// What the schemas say does not matter.
+    VerdictIgnored,
+}
+
+impl Mistake {
+    /// Every mistake.
+    pub const ALL: [Self; 10] = [
+        Self::ApproveTwiceCountsTwice,
+        Self::DigestUnchecked,
+        Self::ContributorMayApprove,
+        Self::BaseVersionUnchecked,
+        Self::ChildLoosensParent,
+        Self::ServiceAccountCounts,
+        Self::RejectedRequestApprovedLater,
+        Self::RollbackSkipsApproval,
+        Self::AliasIgnored,
+        Self::VerdictIgnored,
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ApproveTwiceCountsTwice => "approve-twice-counts-twice",
+            Self::DigestUnchecked => "digest-unchecked",
+            Self::ContributorMayApprove => "contributor-may-approve",
+            Self::BaseVersionUnchecked => "base-version-unchecked",
+            Self::ChildLoosensParent => "child-loosens-parent",
+            Self::ServiceAccountCounts => "service-account-counts",
+            Self::RejectedRequestApprovedLater => "rejected-request-approved-later",
+            Self::RollbackSkipsApproval => "rollback-skips-approval",
+            Self::AliasIgnored => "alias-ignored",
+            Self::VerdictIgnored => "verdict-ignored",
+        }
+    }
+
+    /// The mistake of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mistake| mistake.name() == name)
+    }
+}
+
+#[cfg(feature = "planted-mistakes")]
+thread_local! {
+    static PLANTED: Cell<Option<Mistake>> = const { Cell::new(None) };
+}
+
+/// Plants `mistake`, and no other, for this thread; none takes it away again.
+#[cfg(feature = "planted-mistakes")]
+pub fn plant(mistake: Option<Mistake>) {
+    PLANTED.set(mistake);
+}
+
+/// True if `mistake` is planted.
+#[cfg(feature = "planted-mistakes")]
+pub(crate) fn is_planted(mistake: Mistake) -> bool {
+    PLANTED.get() == Some(mistake)
+}
+
+/// Never true: the rules are as they should be.
+#[cfg(not(feature = "planted-mistakes"))]
+pub(crate) const fn is_planted(_: Mistake) -> bool {
+    false
+}
