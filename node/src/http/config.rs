@@ -6,7 +6,7 @@ pub mod meta;
 
 use axum::body::Body;
 use confman_api::config::{WrittenView, render};
-use confman_api::problem::{Problem, ProblemType};
+use confman_api::problem::Problem;
 use confman_core::access::Action;
 use confman_core::digest::Digest;
 use confman_core::entry::Version;

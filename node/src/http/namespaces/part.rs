@@ -15,7 +15,7 @@ use crate::judge::JudgeError;
 
 /// What behind the colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(super) enum Part {
     /// Everything.
     Whole,
     /// Role assignments.
@@ -54,7 +54,7 @@ struct WebhooksBody {
 
 impl Part {
     /// Parses what is behind the colon.
-    pub fn parse(text: &str) -> Result<Self, Problem> {
+    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         match text {
             "settings" => Ok(Self::Whole),
             "roles" => Ok(Self::Roles),
@@ -70,7 +70,7 @@ impl Part {
 }
 
 /// The part of `settings`.
-pub fn show(part: Part, settings: &NamespaceSettings) -> Result<Response<Body>, Problem> {
+pub(super) fn show(part: Part, settings: &NamespaceSettings) -> Result<Response<Body>, Problem> {
     let NamespaceSettings {
         webhooks, governance, ..
     } = settings.clone();
@@ -90,7 +90,7 @@ pub fn show(part: Part, settings: &NamespaceSettings) -> Result<Response<Body>, 
 }
 
 /// `settings` with the part in `bytes`.
-pub fn over(part: Part, settings: &NamespaceSettings, bytes: &[u8]) -> Result<NamespaceSettings, Problem> {
+pub(super) fn over(part: Part, settings: &NamespaceSettings, bytes: &[u8]) -> Result<NamespaceSettings, Problem> {
     let mut settings = settings.clone();
     match part {
         Part::Whole => settings = body::parse_json(bytes)?,
@@ -103,7 +103,7 @@ pub fn over(part: Part, settings: &NamespaceSettings, bytes: &[u8]) -> Result<Na
 }
 
 /// What the schema of `settings` would break over the live values and open requests of the namespace.
-pub async fn report(app: &App, path: &NamespacePath, settings: &NamespaceSettings) -> Result<Response<Body>, Problem> {
+pub(super) async fn report(app: &App, path: &NamespacePath, settings: &NamespaceSettings) -> Result<Response<Body>, Problem> {
     let (judge, path) = (app.judge.clone(), path.clone());
     let schema = settings.governance.schema.clone();
     let broken = tokio::task::spawn_blocking(move || judge.would_break(&path, schema.as_ref())).await;
