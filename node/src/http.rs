@@ -13,6 +13,7 @@ pub mod linger;
 pub mod namespaces;
 pub mod negotiate;
 pub mod publish_requests;
+pub mod render;
 pub mod reply;
 pub mod rollback;
 pub mod schemas;

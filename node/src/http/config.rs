@@ -5,8 +5,8 @@ mod list;
 pub mod meta;
 
 use axum::body::Body;
-use confman_api::config::{WrittenView, render};
-use confman_api::problem::Problem;
+use confman_api::config::{self, WrittenView};
+use confman_api::problem::{Problem, ProblemType};
 use confman_core::access::Action;
 use confman_core::digest::Digest;
 use confman_core::entry::Version;
@@ -22,7 +22,7 @@ use super::call::{Call, bad_parameter, storage_problem};
 use super::negotiate::{self, Representation};
 use super::target::{self, KeyTarget};
 use super::write::{Accepted, not_found};
-use super::{body, reply, write};
+use super::{body, render, reply, write};
 use crate::auth::access::{Namespaces, may};
 use crate::read::Seen;
 use crate::secrets::Place;
@@ -137,15 +137,23 @@ fn represent(version: &Version, representation: Representation) -> Result<Respon
     };
     representation.suits(value.value_type())?;
     let body = match representation {
-        Representation::Json => {
-            let mut body = Vec::new();
-            render(version, &mut body);
-            body
+        Representation::Json => document(version),
+        Representation::Yaml => {
+            let json = String::from_utf8_lossy(&document(version)).into_owned();
+            let failed = || Problem::new(ProblemType::Internal, "the value cannot be written as YAML");
+            render::yaml::of_json(&json).ok_or_else(failed)?.into_bytes()
         }
         Representation::Text | Representation::Octets => value.canonical_bytes().to_vec(),
     };
     let content_type = HeaderValue::from_static(representation.media_type());
     Ok(reply::with_body(StatusCode::OK, content_type, body))
+}
+
+/// Value and metadata as JSON.
+fn document(version: &Version) -> Vec<u8> {
+    let mut body = Vec::new();
+    config::render(version, &mut body);
+    body
 }
 
 fn mark_value(response: &mut Response<Body>, number: u64, digest: &Digest) {

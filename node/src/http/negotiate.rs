@@ -8,11 +8,15 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
 
+use super::render::{dotenv, properties};
+
 /// A representation of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Representation {
     /// Value and metadata.
     Json,
+    /// The same document as YAML.
+    Yaml,
     /// The raw text and nothing else.
     Text,
     /// The raw bytes and nothing else.
@@ -21,12 +25,13 @@ pub enum Representation {
 
 impl Representation {
     /// In the order of preference.
-    const ALL: [Self; 3] = [Self::Json, Self::Text, Self::Octets];
+    const ALL: [Self; 4] = [Self::Json, Self::Yaml, Self::Text, Self::Octets];
 
     /// Its media type.
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
+            Self::Yaml => "application/yaml",
             Self::Text => "text/plain; charset=utf-8",
             Self::Octets => "application/octet-stream",
         }
@@ -34,25 +39,7 @@ impl Representation {
 
     /// The one that the client prefers.
     pub fn accepted(headers: &HeaderMap) -> Result<Self, Problem> {
-        let Some(accept) = headers.get(ACCEPT) else {
-            return Ok(Self::Json);
-        };
-        if accept == "*/*" || accept == "application/json" {
-            return Ok(Self::Json);
-        }
-        let mut lines = headers.get_all(ACCEPT).iter().map(|line| line.to_str().unwrap_or(""));
-        let accept = lines.by_ref().collect::<Vec<_>>().join(",");
-        let quality = |candidate: &Self| quality(&accept, candidate.media_type());
-        let best = Self::ALL
-            .into_iter()
-            .rev()
-            .filter(|candidate| quality(candidate) > 0)
-            .max_by_key(quality);
-        best.ok_or_else(|| {
-            Problem::new(ProblemType::NotAcceptable, "no accepted media type can be produced")
-                .field("Accept")
-                .limit("application/json, text/plain, application/octet-stream")
-        })
+        best(headers, Self::ALL, Self::media_type)
     }
 
     /// Refuses bytes as text.
@@ -61,10 +48,10 @@ impl Representation {
             (Self::Text, ValueType::Binary) => {
                 let detail = "the value is binary and has no text form";
                 let problem = Problem::new(ProblemType::NotAcceptable, detail).field("Accept");
-                Err(problem.limit("application/json, application/octet-stream"))
+                Err(problem.limit("application/json, application/yaml, application/octet-stream"))
             }
             (
-                Self::Json | Self::Text | Self::Octets,
+                Self::Json | Self::Yaml | Self::Text | Self::Octets,
                 ValueType::String
                 | ValueType::Number
                 | ValueType::Boolean
@@ -77,15 +64,86 @@ impl Representation {
     }
 }
 
+/// A representation of all the values that apply to a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewRepresentation {
+    /// Values with their origins.
+    Json,
+    /// The same document as YAML.
+    Yaml,
+    /// An environment file: names and values only.
+    Dotenv,
+    /// Java properties: names and values only.
+    Properties,
+}
+
+impl ViewRepresentation {
+    /// In the order of preference.
+    const ALL: [Self; 4] = [Self::Json, Self::Yaml, Self::Dotenv, Self::Properties];
+
+    /// Its media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Yaml => "application/yaml",
+            Self::Dotenv => dotenv::MEDIA_TYPE,
+            Self::Properties => properties::MEDIA_TYPE,
+        }
+    }
+
+    /// The one that the client prefers.
+    pub fn accepted(headers: &HeaderMap) -> Result<Self, Problem> {
+        best(headers, Self::ALL, Self::media_type)
+    }
+}
+
+/// The candidate with the best quality, the earlier one of equals; 406 with the list of them if none is accepted.
+fn best<T: Copy, const N: usize>(
+    headers: &HeaderMap,
+    candidates: [T; N],
+    media_type: impl Fn(T) -> &'static str,
+) -> Result<T, Problem> {
+    let lines = headers.get_all(ACCEPT).iter();
+    let accept = lines
+        .map(|line| line.to_str().unwrap_or(""))
+        .collect::<Vec<_>>()
+        .join(",");
+    if !headers.contains_key(ACCEPT) || accept == "*/*" {
+        return Ok(candidates[0]);
+    }
+    let quality = |candidate: &T| quality(&accept, media_type(*candidate));
+    let acceptable = candidates.into_iter().rev().filter(|candidate| quality(candidate) > 0);
+    acceptable.max_by_key(quality).ok_or_else(|| {
+        let offered: Vec<_> = candidates
+            .into_iter()
+            .map(|candidate| essence(media_type(candidate)))
+            .collect();
+        Problem::new(ProblemType::NotAcceptable, "no accepted media type can be produced")
+            .field("Accept")
+            .limit(offered.join(", "))
+    })
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or(media_type).trim()
+}
+
+/// Names under which clients also ask for YAML; RFC 9512 registers the first.
+const YAML_NAMES: [&str; 3] = ["application/yaml", "application/x-yaml", "text/yaml"];
+
 /// Quality of `media_type` in thousandths (RFC 9110 section 12.5.1): the most specific range decides.
 fn quality(accept: &str, media_type: &str) -> u32 {
-    let bare = media_type.split(';').next().unwrap_or(media_type);
+    let bare = essence(media_type);
     let group = bare.split('/').next().unwrap_or(bare);
+    let is_yaml = |name: &str| YAML_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name));
     let mut best = (0, 0);
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let name = parts.next().unwrap_or("");
         let specificity = if name.eq_ignore_ascii_case(bare) {
+            4
+        } else if bare == YAML_NAMES[0] && is_yaml(name) {
             3
         } else if name
             .strip_suffix("/*")
@@ -97,12 +155,18 @@ fn quality(accept: &str, media_type: &str) -> u32 {
         } else {
             continue;
         };
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(1000, thousandths);
+        let weight = parts.find_map(weight_of).map_or(1000, thousandths);
         if specificity > best.0 {
             best = (specificity, weight);
         }
     }
     best.1
+}
+
+/// What is behind `q=` in a parameter.
+fn weight_of(parameter: &str) -> Option<&str> {
+    let (name, weight) = parameter.split_once('=')?;
+    name.trim().eq_ignore_ascii_case("q").then(|| weight.trim())
 }
 
 fn thousandths(text: &str) -> u32 {
@@ -205,12 +269,65 @@ mod tests {
             Some(Representation::Octets)
         );
         assert_eq!(accepted("text/plain;q=0, */*;q=0.1"), Some(Representation::Json));
+        assert_eq!(accepted("application/yaml"), Some(Representation::Yaml));
+        assert_eq!(accepted("text/yaml, */*;q=0.1"), Some(Representation::Yaml));
+        assert_eq!(
+            accepted("application/x-yaml;q=0.5, */*;q=0.4"),
+            Some(Representation::Yaml)
+        );
+        assert_eq!(accepted("application/*"), Some(Representation::Json));
+        assert_eq!(
+            accepted("TEXT/Plain;Q=1.0;x=y, */*;q=0.999"),
+            Some(Representation::Text)
+        );
+        assert_eq!(accepted("image/png, image/*"), None);
         assert_eq!(accepted("image/png"), None);
         assert_eq!(
             accepted("application/json;q=0, text/plain;q=0, application/*;q=0"),
             None
         );
         assert_eq!(accepted(""), None);
+    }
+
+    #[test]
+    fn a_refusal_lists_what_there_is() {
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("image/png"))]);
+        let problem = Representation::accepted(&headers).expect_err("no such representation");
+        let offered = "application/json, application/yaml, text/plain, application/octet-stream";
+        assert_eq!((problem.status, problem.limit.as_deref()), (406, Some(offered)));
+        let problem = ViewRepresentation::accepted(&headers).expect_err("no such representation");
+        let offered = "application/json, application/yaml, text/x-dotenv, text/x-java-properties";
+        assert_eq!(
+            (problem.field.as_deref(), problem.limit.as_deref()),
+            (Some("Accept"), Some(offered))
+        );
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        let mut headers = HeaderMap::new();
+        headers.append(ACCEPT, HeaderValue::from_static("text/x-dotenv;q=0.5"));
+        headers.append(ACCEPT, HeaderValue::from_static("text/x-java-properties"));
+        assert_eq!(
+            ViewRepresentation::accepted(&headers),
+            Ok(ViewRepresentation::Properties)
+        );
+    }
+
+    #[test]
+    fn a_view_is_json_unless_something_else_is_wanted() {
+        let accepted = |accept| {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            ViewRepresentation::accepted(&headers).ok()
+        };
+        assert_eq!(
+            ViewRepresentation::accepted(&HeaderMap::new()),
+            Ok(ViewRepresentation::Json)
+        );
+        assert_eq!(accepted("*/*"), Some(ViewRepresentation::Json));
+        assert_eq!(accepted("text/x-dotenv"), Some(ViewRepresentation::Dotenv));
+        assert_eq!(accepted("text/*"), Some(ViewRepresentation::Dotenv));
+        assert_eq!(accepted("text/plain"), None);
     }
 
     #[test]

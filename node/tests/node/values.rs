@@ -42,7 +42,7 @@ impl Site {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_value_has_three_representations_and_one_digest() {
+async fn a_value_has_four_representations_and_one_digest() {
     let site = Site::new().await;
     let written = site
         .put("/apps/limits", "application/json", b"{\"b\": 1.0, \"a\": [true, null]}")
@@ -59,6 +59,19 @@ async fn a_value_has_three_representations_and_one_digest() {
     );
     assert!(!json.header("confman-index").is_empty() && !json.header("confman-age-ms").is_empty());
     assert!(!json.header("traceparent").is_empty() && !json.header("x-correlation-id").is_empty());
+
+    let yaml = site
+        .call(Method::GET, "/config/apps/limits")
+        .header("accept", "application/yaml")
+        .send()
+        .await;
+    let yaml = yaml.expect("an answer");
+    let document: serde_json::Value = serde_yaml::from_str(&yaml.text).expect("YAML");
+    assert_eq!(document, json.json(), "the same document");
+    assert_eq!(
+        (yaml.header("content-type"), yaml.header("etag")),
+        ("application/yaml", etag.as_str())
+    );
 
     let text = site
         .call(Method::GET, "/config/apps/limits")
