@@ -107,6 +107,7 @@ fn components() -> ComponentsBuilder {
         .schema_from::<HealthView>()
         .schema_from::<Pagination>()
         .schema_from::<Problem>()
+        .responses_from_iter(problems::components())
         .schema("KeyPage", page("KeyView"))
         .schema("AuditPage", page("AuditEvent"))
         .schema("NamespacePage", page("NamespaceView"))
@@ -338,12 +339,14 @@ fn text_content() -> Content {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_schema_that_is_named_is_there() {
+    fn every_schema_and_response_that_is_named_is_there() {
         let document: serde_json::Value = serde_json::from_str(&super::document()).expect("the document is JSON");
         let text = document.to_string();
-        for named in text.split("#/components/schemas/").skip(1) {
-            let name = named.split('"').next().expect("a name");
-            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        for kind in ["schemas", "responses"] {
+            for named in text.split(&format!("#/components/{kind}/")).skip(1) {
+                let name = named.split('"').next().expect("a name");
+                assert!(document["components"][kind][name].is_object(), "{kind}: {name}");
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::AllOfBuilder;
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, Response, ResponseBuilder, Type};
 
 use crate::problem::{PROBLEM_JSON, ProblemType};
-use crate::routes::{Access, Method, Route};
+use crate::routes::{Access, Method, Port, ROUTES, Route};
 
 /// Of every route: its parameters are checked, its time is bounded, and a node may fail.
 const ALWAYS: &[ProblemType] = &[
@@ -73,22 +73,37 @@ pub(super) fn of(route: &Route) -> Vec<ProblemType> {
     types
 }
 
-/// One response for each status of the problems of `route`, with the types that have it.
-pub(super) fn responses(route: &Route) -> BTreeMap<String, Response> {
+/// The types that `route` may answer with, by status.
+fn by_status(route: &Route) -> BTreeMap<u16, Vec<ProblemType>> {
     let mut by_status: BTreeMap<u16, Vec<ProblemType>> = BTreeMap::new();
     for kind in of(route) {
         by_status.entry(kind.status()).or_default().push(kind);
     }
-    let described = by_status.into_iter();
-    described
-        .map(|(status, types)| (status.to_string(), response(&types)))
-        .collect()
+    by_status
+}
+
+/// One response for each status of the problems of `route`, by its name in [`components`].
+pub(super) fn responses(route: &Route) -> impl Iterator<Item = (String, Ref)> {
+    let named = |(status, types): (u16, Vec<_>)| (status.to_string(), Ref::from_response_name(name(&types)));
+    by_status(route).into_iter().map(named)
+}
+
+/// Every response that some route of the public port refers to.
+pub(super) fn components() -> BTreeMap<String, Response> {
+    let public = ROUTES.iter().filter(|route| route.port == Port::Public);
+    let types = public.flat_map(|route| by_status(route).into_values());
+    types.map(|types| (name(&types), response(&types))).collect()
+}
+
+/// The names of the types, joined.
+fn name(types: &[ProblemType]) -> String {
+    let names: Vec<_> = types.iter().map(|kind| kind.name()).collect();
+    names.join(".")
 }
 
 fn response(types: &[ProblemType]) -> Response {
-    let uris = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(types.iter().map(|kind| kind.uri())));
+    let uris = types.iter().map(|kind| kind.uri());
+    let uris = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(uris));
     let schema = AllOfBuilder::new()
         .item(Ref::from_schema_name("Problem"))
         .item(ObjectBuilder::new().property("type", uris));
@@ -105,7 +120,6 @@ fn response(types: &[ProblemType]) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::ROUTES;
 
     #[test]
     fn every_type_is_listed_at_some_route() {
