@@ -3,3 +3,4 @@
 pub mod access;
 pub mod api_keys;
 pub mod credential;
+pub mod key_form;

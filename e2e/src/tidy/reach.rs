@@ -26,6 +26,19 @@ pub fn check(files: &[TrackedFile], roots: &BTreeSet<String>) -> Vec<Finding> {
         .collect()
 }
 
+/// Sources of the targets that a manifest of another workspace names, and its library.
+pub fn roots_of_manifest(manifest: &TrackedFile) -> BTreeSet<String> {
+    let folder = manifest.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let paths = manifest
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
+    paths
+        .chain(["src/lib.rs"])
+        .map(|path| format!("{folder}/{path}"))
+        .collect()
+}
+
 /// Where the modules that `source` declares may lie.
 fn modules(source: &TrackedFile, is_root: bool) -> Vec<String> {
     let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -98,6 +111,14 @@ mod tests {
             ("node/shared/wait.rs", ""),
         ];
         assert_eq!(dead(&files), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_manifest_of_another_workspace_names_its_targets() {
+        let text = "[dependencies]\ncore = { path = \"../core\" }\n[[bin]]\nname = \"body\"\npath = \"fuzz_targets/body.rs\"\n";
+        let roots = roots_of_manifest(&TrackedFile::new("node/fuzz/Cargo.toml", text));
+        let expected = ["node/fuzz/fuzz_targets/body.rs", "node/fuzz/src/lib.rs"];
+        assert_eq!(roots, expected.map(str::to_owned).into());
     }
 
     #[test]

@@ -13,12 +13,12 @@ use confman_core::principal::{Actor, Principal};
 use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
+use super::key_form::{RANDOM_BYTES, is_well_formed};
+
 /// How often the folder is looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 /// A digest is 71 bytes; nothing longer is read.
 const MAX_FILE_BYTES: u64 = 256;
-/// Bytes of randomness in a key.
-const RANDOM_BYTES: usize = 32;
 
 /// Why a key was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -161,15 +161,6 @@ fn fingerprint(folder: &Path) -> std::io::Result<Fingerprint> {
     }
     files.sort_unstable();
     Ok(files)
-}
-
-fn is_well_formed(text: &str) -> bool {
-    let Some((environment, random)) = text.strip_prefix("confman_").and_then(|rest| rest.split_once('_')) else {
-        return false;
-    };
-    let is_word =
-        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    text.len() <= limits::API_KEY.value && is_word(environment) && random.len() >= RANDOM_BYTES && is_word(random)
 }
 
 /// What a file of the folder holds for the key `text`.

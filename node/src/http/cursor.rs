@@ -1,5 +1,7 @@
 //! Cursors: a place in a list, bound to the query it came from. Opaque to clients, but no secret.
 
+pub mod form;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use confman_api::limits;
@@ -8,11 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::call::{Call, bad_parameter};
 
-const VERSION: &str = "1";
-
 /// The cursor for `place` in the list of `call`.
 pub fn encode(call: &Call, place: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{VERSION}.{}.{place}", fingerprint(call)))
+    form::write(&fingerprint(call), place)
 }
 
 /// The place that the cursor of `call` names; none without one.
@@ -24,13 +24,7 @@ pub fn decode(call: &Call) -> Result<Option<String>, Problem> {
         return Err(bad_parameter("cursor", "is too long").limit(limits::CURSOR.text()));
     }
     let foreign = || bad_parameter("cursor", "is not one that this query was answered with").limit("nextCursor");
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| foreign())?;
-    let text = String::from_utf8(bytes).map_err(|_| foreign())?;
-    let mut parts = text.splitn(3, '.');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(VERSION), Some(bound_to), Some(place)) if bound_to == fingerprint(call) => Ok(Some(place.to_owned())),
-        _ => Err(foreign()),
-    }
+    form::read(text, &fingerprint(call)).map(Some).ok_or_else(foreign)
 }
 
 /// Digest of path and query, without what may differ from page to page.

@@ -7,6 +7,7 @@ mod certificates;
 mod cluster;
 mod dev_mode;
 mod failover;
+mod fuzzed;
 mod http;
 mod metrics;
 mod people;

@@ -1,0 +1,4 @@
+//! Feeds `targets::audit_line` with what the fuzzer makes up.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| confman_fuzz::targets::audit_line(bytes));
