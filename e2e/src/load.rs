@@ -5,6 +5,7 @@ pub mod drive;
 pub mod etcd;
 pub mod http;
 pub mod report;
+pub mod watches;
 
 /// Key number `sequence` of `keys` keys; consecutive operations touch different keys.
 pub fn key(sequence: u64, keys: u64) -> String {

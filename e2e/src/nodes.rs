@@ -19,6 +19,8 @@ use crate::processes::{Process, free_ports};
 
 /// How long a node may take to answer, and a cluster to find its leader.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// Keys of watchers: a node bounds how much one principal watches.
+const WATCH_KEYS: usize = 16;
 /// Pause between two looks at a condition.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -41,6 +43,8 @@ pub struct LocalNodes {
     pub http: Vec<String>,
     /// An API key that holds the admin role on `/`; direct writes are allowed there.
     pub api_key: String,
+    /// More such keys, for those who watch.
+    pub watch_keys: Vec<String>,
 }
 
 struct Addresses {
@@ -55,15 +59,12 @@ impl LocalNodes {
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
         let cluster_id = uuid::Uuid::new_v4().to_string();
         let token = uuid::Uuid::new_v4().to_string();
-        let api_key = format!(
-            "confman_bench_{}{}",
-            uuid::Uuid::new_v4().simple(),
-            uuid::Uuid::new_v4().simple()
-        );
         let authority = Authority::new(&cluster_id)?;
         let keys = options.folder.join("keys");
         std::fs::create_dir_all(&keys).context("create the folder of API keys")?;
-        std::fs::write(keys.join("bench"), format!("sha256:{}", hex(&Sha256::digest(&api_key))))?;
+        let api_key = make_key(&keys, "bench")?;
+        let watch_keys = (0..WATCH_KEYS).map(|number| make_key(&keys, &watch_key(number)));
+        let watch_keys = watch_keys.collect::<anyhow::Result<_>>()?;
         std::fs::write(options.folder.join("token"), &token)?;
 
         let ports = free_ports(options.nodes * 4)?;
@@ -83,6 +84,7 @@ impl LocalNodes {
             nodes,
             http: addresses.iter().map(|address| address.http.clone()).collect(),
             api_key,
+            watch_keys,
         };
         started.bootstrap(&authority, &addresses, &cluster_id, &token).await?;
         Ok(started)
@@ -145,6 +147,19 @@ impl Addresses {
     }
 }
 
+fn watch_key(number: usize) -> String {
+    format!("watch-{number}")
+}
+
+/// Makes a key and lets the nodes know it by its digest.
+fn make_key(folder: &Path, name: &str) -> anyhow::Result<String> {
+    let random = || uuid::Uuid::new_v4().simple();
+    let key = format!("confman_bench_{}{}", random(), random());
+    let digest = format!("sha256:{}", hex(&Sha256::digest(&key)));
+    std::fs::write(folder.join(name), digest).with_context(|| format!("write the key {name}"))?;
+    Ok(key)
+}
+
 fn node_command(options: &Options, folder: &Path, address: &Addresses, cluster_id: &str) -> Command {
     let mut command = Command::new(&options.program);
     command
@@ -183,13 +198,15 @@ fn initialise(cluster_id: &str, token: &str, members: &[String]) -> anyhow::Resu
     let seed: [u8; 32] = Sha256::digest(uuid::Uuid::new_v4().as_bytes()).into();
     let public_key = SigningKey::from_bytes(&seed).verifying_key();
     let not_after = jiff::Timestamp::now() + Duration::from_hours(80 * 24);
+    let mut admins = vec!["user:bench".to_owned(), "key:bench".to_owned()];
+    admins.extend((0..WATCH_KEYS).map(|number| format!("key:{}", watch_key(number))));
     let body = json!({
         "token": token,
         "clusterId": cluster_id,
         "kubernetesNamespace": "bench",
         "name": "bench",
         "members": members,
-        "rootAdmins": ["user:bench", "key:bench"],
+        "rootAdmins": admins,
         "workflow": {"requireApproval": false, "minApprovers": 1},
         "stampKey": {
             "keyId": "bench",

@@ -12,6 +12,7 @@ pub mod internal;
 pub mod linger;
 pub mod namespaces;
 pub mod negotiate;
+pub mod poll;
 pub mod publish_requests;
 pub mod render;
 pub mod reply;
@@ -19,6 +20,7 @@ pub mod rollback;
 pub mod schemas;
 pub mod target;
 pub mod trace;
+pub mod watch;
 pub mod whoami;
 pub mod write;
 
@@ -41,11 +43,14 @@ use crate::raft::Raft;
 use crate::raft::bootstrap::Bootstrap;
 use crate::read::{Consistency, Reader, Seen};
 use crate::secrets::Place;
+use crate::watch::Feed;
 
 /// What handlers need of the node.
 pub struct App {
     /// The read path.
     pub reader: Reader,
+    /// What has changed, for those who watch.
+    pub feed: Feed,
     /// The write path.
     pub proposer: Proposer,
     /// Bootstrap.
@@ -72,20 +77,21 @@ impl App {
     /// Waits until the local state is as fresh as `call` asks. For an index that may never come waits only who may read
     /// by all that is committed now; whoever may not is let through to be refused by the handler.
     pub(crate) async fn fresh_for(&self, call: &Call, may_read: impl Fn(&Namespaces) -> bool) -> Result<Seen, Problem> {
-        let wanted = call.consistency()?;
+        let (wanted, max_age) = (call.consistency()?, call.max_age()?);
         let may_read = || may_read(&self.reader.state().namespaces());
         let prepare = async |consistency| {
             let seen = self.reader.prepare(consistency).await;
             seen.map_err(|error| read_problem(&error))
         };
-        match wanted {
+        let seen = match wanted {
             // A role may be as new as the index is, and not be known here yet.
             Consistency::AtLeast(_) if !may_read() => {
                 let seen = prepare(Consistency::Linearizable).await?;
                 if may_read() { prepare(wanted).await } else { Ok(seen) }
             }
             Consistency::AtLeast(_) | Consistency::Stale | Consistency::Linearizable => prepare(wanted).await,
-        }
+        }?;
+        seen.at_most(max_age).map_err(|error| read_problem(&error))
     }
 
     /// What the schemas say about a key now.

@@ -26,4 +26,5 @@ pub mod schema;
 pub mod secrets;
 pub mod serve;
 pub mod tls;
+pub mod watch;
 pub mod webhooks;

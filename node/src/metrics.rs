@@ -130,6 +130,7 @@ struct Gauges {
     api_keys: Level,
     pending_deliveries: Level,
     failing_targets: Level,
+    watchers: Level,
 }
 
 impl Default for Metrics {
@@ -177,7 +178,7 @@ fn request_latency() -> Histogram {
 
 impl Gauges {
     fn register(&self, registry: &mut Registry) {
-        let table: [(&str, &str, &Level); 20] = [
+        let table: [(&str, &str, &Level); 21] = [
             ("raft_term", "Current term", &self.term),
             ("raft_is_leader", "1 on the leader", &self.is_leader),
             ("raft_has_leader", "1 if a leader is known", &self.has_leader),
@@ -234,6 +235,7 @@ impl Gauges {
                 "Webhook targets whose last attempt failed; on the leader only",
                 &self.failing_targets,
             ),
+            ("watchers", "Open streams and waiting reads", &self.watchers),
         ];
         for (name, help, gauge) in table {
             registry.register(name, help, gauge.clone());
@@ -303,6 +305,11 @@ impl Metrics {
     pub fn webhook_outbox(&self, pending: u64, failing: usize) {
         set(&self.inner.gauges.pending_deliveries, pending);
         set(&self.inner.gauges.failing_targets, failing as u64);
+    }
+
+    /// Sets how many watch.
+    pub fn set_watchers(&self, watchers: usize) {
+        set(&self.inner.gauges.watchers, watchers as u64);
     }
 
     /// The exposition, with gauges as of now.

@@ -55,6 +55,22 @@ pub enum ReadError {
         /// The index that was waited for.
         index: u64,
     },
+    /// What is applied here is older than the read allows.
+    #[error("{}", too_stale(.age.as_ref(), .max_age))]
+    TooStale {
+        /// How old it is; none when no leader was heard since the start.
+        age: Option<Duration>,
+        /// How old it may be.
+        max_age: Duration,
+    },
+}
+
+fn too_stale(age: Option<&Duration>, max_age: &Duration) -> String {
+    let allowed = max_age.as_millis();
+    match age.map(Duration::as_millis) {
+        Some(age) => format!("the state of this node is {age} ms old, maxAge allows {allowed} ms"),
+        None => format!("this node has not heard a leader yet: its state may be older than the {allowed} ms of maxAge"),
+    }
 }
 
 /// What a read saw.
@@ -64,6 +80,18 @@ pub struct Seen {
     pub index: u64,
     /// Time since the state here was last known to be all that was committed; none when no leader was heard yet.
     pub age: Option<Duration>,
+}
+
+impl Seen {
+    /// Refuses what is older than `max_age`.
+    pub fn at_most(self, max_age: Option<Duration>) -> Result<Self, ReadError> {
+        match max_age {
+            Some(max_age) if self.age.is_none_or(|age| age > max_age) => {
+                Err(ReadError::TooStale { age: self.age, max_age })
+            }
+            Some(_) | None => Ok(self),
+        }
+    }
 }
 
 /// The read path. Cheap to clone.
@@ -233,6 +261,21 @@ fn leader(raft: &Raft) -> Option<(NodeId, confman_store::Member)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_of_unknown_age_is_too_old_for_any_bound() {
+        let seen = |age: Option<u64>| Seen {
+            index: 1,
+            age: age.map(Duration::from_millis),
+        };
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(seen(None).at_most(None), Ok(seen(None)));
+        assert_eq!(seen(Some(1_000)).at_most(second), Ok(seen(Some(1_000))));
+        for age in [None, Some(1_001)] {
+            let refused = seen(age).at_most(second).expect_err("too old");
+            assert!(refused.to_string().contains("1000 ms"), "{refused}");
+        }
+    }
 
     #[test]
     fn consistency_is_one_of_three_forms() {

@@ -1,5 +1,7 @@
 //! One accept loop for every port: bounded connections, TLS where asked for, HTTP/1 and HTTP/2, graceful stop.
 
+mod patience;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -15,6 +17,7 @@ use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -22,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
-use crate::http::call::RemoteAddress;
+use self::patience::Patient;
+use crate::http::call::{ConnectionPlace, RemoteAddress};
 use crate::http::linger;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,6 +34,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Read buffer of an HTTP/1 connection. Headers over [`limits::HEADER`] that fit it are refused with a problem.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// How long a client may take nothing of an answer.
+const STANDSTILL: Duration = Duration::from_millis(limits::STANDSTILL.value as u64);
 const STREAM_WINDOW: u32 = 8 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 const MAX_STREAMS: u32 = 4096;
@@ -44,6 +50,14 @@ pub struct Listener {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Handlers.
     pub router: Router,
+}
+
+/// The other side of a connection, as each of its requests knows it.
+#[derive(Clone)]
+struct Client {
+    remote: RemoteAddress,
+    /// Free again once the connection has ended, or has become a stream.
+    place: ConnectionPlace,
 }
 
 /// Binds a port.
@@ -84,9 +98,11 @@ pub async fn serve(listener: Listener, tasks: TaskTracker, stop: CancellationTok
         };
         let (acceptor, router, builder, stop) = (acceptor.clone(), router.clone(), Arc::clone(&builder), stop.clone());
         tasks.spawn(async move {
-            let remote = RemoteAddress(remote.ip());
-            connection(stream, acceptor, &builder, (router, remote), stop).await;
-            drop(place);
+            let client = Client {
+                remote: RemoteAddress(remote.ip()),
+                place: ConnectionPlace(Arc::new(Mutex::new(Some(place)))),
+            };
+            connection(stream, acceptor, &builder, (router, client), stop).await;
         });
     }
 }
@@ -113,32 +129,33 @@ async fn connection(
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
     builder: &Builder<TokioExecutor>,
-    service: (Router, RemoteAddress),
+    service: (Router, Client),
     stop: CancellationToken,
 ) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let Some(acceptor) = acceptor else {
-        return exchange(TokioIo::new(stream), builder, service, stop).await;
+        return exchange(TokioIo::new(Patient::new(stream, STANDSTILL)), builder, service, stop).await;
     };
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => exchange(TokioIo::new(stream), builder, service, stop).await,
-        Ok(Err(error)) => tracing::warn!(remote = %service.1.0, %error, "handshake refused"),
-        Err(_) => tracing::debug!(remote = %service.1.0, "handshake took too long"),
+        Ok(Ok(stream)) => exchange(TokioIo::new(Patient::new(stream, STANDSTILL)), builder, service, stop).await,
+        Ok(Err(error)) => tracing::warn!(remote = %service.1.remote.0, %error, "handshake refused"),
+        Err(_) => tracing::debug!(remote = %service.1.remote.0, "handshake took too long"),
     }
 }
 
 async fn exchange<S: Read + Write + Unpin + Send + 'static>(
     stream: S,
     builder: &Builder<TokioExecutor>,
-    (router, remote): (Router, RemoteAddress),
+    (router, client): (Router, Client),
     stop: CancellationToken,
 ) {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         let (mut request, rest) = linger::lend(request.map(Body::new));
-        request.extensions_mut().insert(remote);
+        request.extensions_mut().insert(client.remote);
+        request.extensions_mut().insert(client.place.clone());
         async move {
             let response = router.call(request).await;
             rest.discard().await;

@@ -10,6 +10,7 @@ use confman_e2e::load::drive::{Client, Measured, Plan, drive};
 use confman_e2e::load::etcd::{self, LocalEtcd};
 use confman_e2e::load::http::{ConfmanClient, Operation};
 use confman_e2e::load::report::{self, Memory, Row};
+use confman_e2e::load::watches;
 use confman_e2e::nodes::{self, LocalNodes};
 use confman_e2e::processes::{Process, Resident, free_ports};
 
@@ -37,6 +38,15 @@ enum Command {
     },
     /// etcd alone.
     Etcd(Load),
+    /// Idle watches of one node: how much memory they take, and how long until a write has reached all of them.
+    Watches {
+        /// Watches.
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=16_000))]
+        count: u16,
+        /// Writes that are measured.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+        writes: u16,
+    },
     /// Serves the bare answer; started by the others.
     #[command(hide = true)]
     Bare {
@@ -144,6 +154,12 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 measure_confman(&load, &folder.path().join(format!("round-{round}")), &mut findings).await?;
             }
         }
+        Command::Watches { count, writes } => {
+            let options = node_options(folder.path(), 1)?;
+            let measured = watches::measure(&options, usize::from(count), usize::from(writes)).await?;
+            print(&measured.to_string());
+            return Ok(());
+        }
         Command::Etcd(load) => {
             for round in 0..load.rounds {
                 measure_etcd(&load, &folder.path().join(format!("round-{round}")), &mut findings).await?;
@@ -174,13 +190,17 @@ fn sibling(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-async fn measure_confman(load: &Load, folder: &std::path::Path, findings: &mut Findings) -> anyhow::Result<()> {
+fn node_options(folder: &std::path::Path, nodes: u8) -> anyhow::Result<nodes::Options> {
     std::fs::create_dir_all(folder).context("create the folder of the nodes")?;
-    let options = nodes::Options {
+    Ok(nodes::Options {
         program: sibling("confman-node")?,
         folder: folder.to_owned(),
-        nodes: usize::from(load.nodes),
-    };
+        nodes: usize::from(nodes),
+    })
+}
+
+async fn measure_confman(load: &Load, folder: &std::path::Path, findings: &mut Findings) -> anyhow::Result<()> {
+    let options = node_options(folder, load.nodes)?;
     let cluster = LocalNodes::start(&options).await?;
     load_confman(load, &cluster.http, &cluster.api_key, cluster.processes(), findings).await
 }

@@ -1,15 +1,18 @@
 //! A typed client for nodes: tries its endpoints in turn and says what is known about a failed call.
 
 mod courier;
+mod events;
 mod read;
 mod transport;
+mod watch;
 
 use confman_core::outcome::Rejection;
 
 use crate::problem::Problem;
 
 pub use courier::{CourierClient, CourierOptions};
-pub use read::{ReadClient, ReadOptions, ReadValue};
+pub use read::{ReadClient, ReadOptions, ReadValue, Waited, WaitedChange};
+pub use watch::{Watch, WatchOptions, Watched};
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]

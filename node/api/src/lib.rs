@@ -15,6 +15,7 @@ pub mod problem;
 pub mod publish_request;
 pub mod routes;
 pub mod schema;
+pub mod watch;
 pub mod webhook;
 pub mod whoami;
 

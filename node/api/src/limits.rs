@@ -52,6 +52,12 @@ limits! {
     INDEX_WAIT = "index-wait", 10_000, "ms", "How long a read with `consistency=index=N` waits for N.";
     CONNECTIONS = "connections", 4_096, "connections", "Most open connections of a port.";
     REQUESTS = "requests", 2_048, "requests", "Most requests of a port at work at once.";
+    LONG_POLL = "long-poll", 60_000, "ms", "Longest `wait` of a read, on top of the time for one request.";
+    WATCHES = "watches", 16_384, "watches", "Most streams and waiting reads of a node at once.";
+    WATCHES_OF_ONE = "watches-of-one", 1_024, "watches", "Most of them for one principal.";
+    WATCH_VALUE = "watch-value", 64 * 1024, "bytes", "Largest value that a stream carries; larger ones are to be read.";
+    HEARTBEAT = "heartbeat", 15_000, "ms", "Longest time that a stream is silent.";
+    STANDSTILL = "standstill", 60_000, "ms", "Longest time that a client may take nothing of an answer.";
     WRITES = "writes", 4_096, "writes", "Most writes of a node waiting for their commit at once.";
     PAGE = "page", 1_000, "items", "Most items on a page.";
     PAGE_DEFAULT = "page-default", 100, "items", "Items on a page when no limit is given.";

@@ -24,6 +24,9 @@ use crate::publish_request::{
 };
 use crate::routes::{Access, Method, Port, ROUTES, Route, RouteId};
 use crate::schema::{BrokenRequestView, SchemaReport, SchemaView, SchemaWrittenView};
+use crate::watch::{
+    ChangeView, ChangedRequest, ClosedReason, ClosedView, EVENT_STREAM, ReadyView, ResetReason, ResetView,
+};
 use crate::whoami::{HealthView, RoleView, WhoamiView};
 
 /// Name of the security scheme.
@@ -102,6 +105,13 @@ fn components() -> ComponentsBuilder {
         .schema_from::<AuditResourceSchema>()
         .schema_from::<AuditChangeSchema>()
         .schema_from::<AuditWorkflowSchema>()
+        .schema_from::<ChangeView>()
+        .schema_from::<ChangedRequest>()
+        .schema_from::<ReadyView>()
+        .schema_from::<ResetView>()
+        .schema_from::<ResetReason>()
+        .schema_from::<ClosedView>()
+        .schema_from::<ClosedReason>()
         .schema_from::<WhoamiView>()
         .schema_from::<RoleView>()
         .schema_from::<HealthView>()
@@ -192,6 +202,9 @@ fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         | RouteId::RollBack
         | RouteId::AdminRollBack
         | RouteId::CreateNamespace => &[IDEMPOTENCY],
+        RouteId::WatchRoot | RouteId::Watch => {
+            &[("Last-Event-ID", "id of the last event that was seen: go on after it")]
+        }
         RouteId::ReadPublishRequest
         | RouteId::ReadDraft
         | RouteId::ListNamespaces
@@ -246,6 +259,7 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
         RouteId::ReadSchema => json("the schema", "SchemaView"),
         RouteId::WriteSchema => json("the revision is stored", "SchemaWrittenView"),
         RouteId::AuditRoot | RouteId::Audit => json("a page of events", "AuditPage"),
+        RouteId::WatchRoot | RouteId::Watch => stream(),
         RouteId::Whoami => json("the caller", "WhoamiView"),
         RouteId::Health | RouteId::Ready => json("it works", "HealthView"),
         RouteId::OpenApi
@@ -287,8 +301,8 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
         _ => responses.response("200", ok),
     };
     if route.id == RouteId::ReadConfig || route.id == RouteId::ListRoot {
-        let unchanged = ResponseBuilder::new().description("the value still has the digest of If-None-Match");
-        responses = responses.response("304", unchanged.build());
+        let unchanged = "the value still has the digest of If-None-Match, or nothing has changed within `wait`";
+        responses = responses.response("304", ResponseBuilder::new().description(unchanged).build());
     }
     for (status, response) in problems::responses(route) {
         responses = responses.response(status, response);
@@ -317,6 +331,16 @@ fn value_or_page() -> Response {
         .content("application/yaml", reference("ConfigValueView"))
         .content("text/plain", text_content())
         .content("application/octet-stream", any_content())
+        .build()
+}
+
+/// Server-sent events, each with one line of JSON.
+fn stream() -> Response {
+    let about = "events: `ready` (ReadyView) first; `values`, `workflow` and `governance` (ChangeView); `reset` \
+                 (ResetView); `closed` (ClosedView) last; a comment as heartbeat";
+    ResponseBuilder::new()
+        .description(about)
+        .content(EVENT_STREAM, reference("ChangeView"))
         .build()
 }
 

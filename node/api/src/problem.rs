@@ -98,6 +98,8 @@ problem_types! {
     NotInitialised = "not-initialised", 503, "The cluster is not initialised";
     /// Too many requests at once; nothing was written.
     Overloaded = "overloaded", 503, "The node is busy";
+    /// What this node has is older than the read allows.
+    TooStale = "too-stale", 503, "The state of this node is too old";
     /// The fate of a write is unknown; ask or repeat with the same id.
     OutcomeUnknown = "outcome-unknown", 504, "The outcome is not known";
     /// The volume is (almost) full; nothing was written.

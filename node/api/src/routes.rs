@@ -107,6 +107,10 @@ const CONSISTENCY: Parameter = Parameter {
     name: "consistency",
     about: "stale (default), linearizable, or index=N: at least log index N",
 };
+const MAX_AGE: Parameter = Parameter {
+    name: "maxAge",
+    about: "500ms or 5s: refuse to answer from a state that is older",
+};
 const LIMIT: Parameter = Parameter {
     name: "limit",
     about: "items on a page",
@@ -118,6 +122,15 @@ const CURSOR: Parameter = Parameter {
 /// For keys: `version`. For namespaces: the rest.
 const READ_CONFIG: &[Parameter] = &[
     CONSISTENCY,
+    MAX_AGE,
+    Parameter {
+        name: "wait",
+        about: "1ms to 60s, with index: answer as soon as something has changed after it; 304 if nothing has",
+    },
+    Parameter {
+        name: "index",
+        about: "with wait: Confman-Index of the last answer",
+    },
     Parameter {
         name: "version",
         about: "of a key: a retained version instead of the live one",
@@ -139,6 +152,7 @@ const READ_CONFIG: &[Parameter] = &[
 ];
 const READ_AUDIT: &[Parameter] = &[
     CONSISTENCY,
+    MAX_AGE,
     Parameter {
         name: "order",
         about: "newest (default) or oldest first",
@@ -146,8 +160,8 @@ const READ_AUDIT: &[Parameter] = &[
     LIMIT,
     CURSOR,
 ];
-const READ_ONE: &[Parameter] = &[CONSISTENCY];
-const PAGED: &[Parameter] = &[CONSISTENCY, LIMIT, CURSOR];
+const READ_ONE: &[Parameter] = &[CONSISTENCY, MAX_AGE];
+const PAGED: &[Parameter] = &[CONSISTENCY, MAX_AGE, LIMIT, CURSOR];
 const WRITE_VALUE: &[Parameter] = &[Parameter {
     name: "type",
     about: "secret-ref: the body, as text/plain, is the address of a secret",
@@ -156,8 +170,27 @@ const DRY_RUN: &[Parameter] = &[Parameter {
     name: "dryRun",
     about: "of `:schema`: true only reports what the schema would break",
 }];
+const WATCH: &[Parameter] = &[
+    Parameter {
+        name: "recursive",
+        about: "true to include the namespaces below it",
+    },
+    Parameter {
+        name: "from",
+        about: "log index, or id of an event: begin after it; the header Last-Event-ID wins. Without: from now on",
+    },
+    Parameter {
+        name: "types",
+        about: "values (default), workflow and governance, separated by commas",
+    },
+    Parameter {
+        name: "values",
+        about: "true to include the values that went live",
+    },
+];
 const READ_SCHEMA: &[Parameter] = &[
     CONSISTENCY,
+    MAX_AGE,
     Parameter {
         name: "revision",
         about: "a revision instead of the last one",
@@ -213,6 +246,8 @@ routes! {
     AuditRoot: Public Get "/api/v1/audit", Known, "Reads the audit trail of the whole cluster", READ_AUDIT;
     Audit: Public Get "/api/v1/audit/{*path}", Known,
         "Reads the audit trail of a namespace and those below it", READ_AUDIT;
+    WatchRoot: Public Get "/api/v1/watch", Known, "Streams the changes of the root namespace", WATCH;
+    Watch: Public Get "/api/v1/watch/{*path}", Known, "Streams the changes of a namespace, in log order", WATCH;
     Whoami: Public Get "/api/v1/whoami", Known, "Tells who the caller is and which roles they have", NONE;
     OpenApi: Public Get "/api/v1/openapi.json", Open, "This description", NONE;
     Health: Public Get "/health", Open, "Tells whether the process works; never depends on a quorum", NONE;

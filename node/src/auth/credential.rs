@@ -41,6 +41,14 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
+    /// Whose it is by what this node knows now; none if it is not accepted (any more), or stands for nobody.
+    pub fn holder(&self, api_keys: &ApiKeys) -> Option<Arc<Actor>> {
+        match self {
+            Self::ApiKey(text) => api_keys.authenticate(text).ok(),
+            Self::Courier => None,
+        }
+    }
+
     /// `command` in the name of whoever holds the credential by what this node knows, whatever name it came with.
     pub fn authenticate(&self, api_keys: &ApiKeys, command: Command) -> Result<Command, CredentialError> {
         let mut command = command;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::Query;
 use confman_api::limits;
@@ -9,7 +10,9 @@ use confman_api::problem::{Problem, ProblemType};
 use confman_api::routes::Route;
 use confman_core::principal::Actor;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, Uri, Version};
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::trace::Trace;
 use crate::auth::credential::Credential;
@@ -32,6 +35,10 @@ pub enum Caller {
 /// Peer address of a connection, put into each of its requests.
 #[derive(Clone, Copy, Debug)]
 pub struct RemoteAddress(pub IpAddr);
+
+/// The place of a connection among those of its port, put into each of its requests.
+#[derive(Clone, Debug)]
+pub struct ConnectionPlace(pub Arc<Mutex<Option<OwnedSemaphorePermit>>>);
 
 /// A request that passed the entrance.
 pub struct Call {
@@ -110,6 +117,43 @@ impl Call {
         }
     }
 
+    /// The oldest state that the answer may come from.
+    pub fn max_age(&self) -> Result<Option<Duration>, Problem> {
+        self.duration("maxAge")
+    }
+
+    /// How long the answer may wait for a change.
+    pub fn wait(&self) -> Result<Option<Duration>, Problem> {
+        let wait = self.duration("wait")?;
+        let longest = Duration::from_millis(limits::LONG_POLL.value as u64);
+        if wait.is_some_and(|wait| wait > longest || wait.is_zero()) {
+            return Err(bad_parameter("wait", "must be from 1ms to the limit").limit(limits::LONG_POLL.text()));
+        }
+        Ok(wait)
+    }
+
+    /// A parameter like `500ms` or `5s`.
+    fn duration(&self, name: &'static str) -> Result<Option<Duration>, Problem> {
+        let Some(text) = self.parameter(name) else {
+            return Ok(None);
+        };
+        let duration = parse_duration(text);
+        let wrong = || bad_parameter(name, "must be a number of milliseconds or seconds").limit("like 500ms or 5s");
+        duration.map(Some).ok_or_else(wrong)
+    }
+
+    /// The connection is this call's alone from now on and counts as such: it needs no place among the others. False if
+    /// it carries other calls too.
+    pub fn leave_connection_place(&self) -> bool {
+        if self.head.version >= Version::HTTP_2 {
+            return false;
+        }
+        if let Some(ConnectionPlace(place)) = self.head.extensions.get() {
+            drop(place.lock().take());
+        }
+        true
+    }
+
     /// Items on a page.
     pub fn page_limit(&self) -> Result<usize, Problem> {
         let Some(text) = self.parameter("limit") else {
@@ -168,6 +212,18 @@ pub fn api_key(headers: &HeaderMap) -> Result<&str, Problem> {
     Ok(key.to_str().unwrap_or(""))
 }
 
+/// Parses `500ms` or `5s`, up to a day.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.find(|character: char| !character.is_ascii_digit())?)?;
+    let number: u64 = number.parse().ok()?;
+    let duration = match unit {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        _ => return None,
+    };
+    (duration <= Duration::from_hours(24)).then_some(duration)
+}
+
 fn parse_query(route: &Route, uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
     if uri.query().is_none_or(str::is_empty) {
         return Ok(Vec::new());
@@ -199,6 +255,9 @@ pub fn read_problem(error: &ReadError) -> Problem {
         ReadError::Lagging { .. } => Problem::new(ProblemType::NoLeader, error.to_string())
             .field("consistency")
             .limit(limits::INDEX_WAIT.text()),
+        ReadError::TooStale { max_age, .. } => Problem::new(ProblemType::TooStale, error.to_string())
+            .field("maxAge")
+            .limit(format!("{} ms", max_age.as_millis())),
     }
 }
 
@@ -209,4 +268,31 @@ pub fn storage_problem(error: &dyn std::error::Error) -> Problem {
         ProblemType::Internal,
         "the state cannot be read; the log of the node says why",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_duration("5s"), Some(Duration::from_secs(5)));
+        assert_eq!(parse_duration("0s"), Some(Duration::ZERO));
+        for bad in [
+            "",
+            "5",
+            "s",
+            "5 s",
+            "-5s",
+            "1.5s",
+            "5m",
+            "5sec",
+            "99999999999999999999s",
+            "86401s",
+            "\u{e9}s",
+        ] {
+            assert_eq!(parse_duration(bad), None, "{bad:?}");
+        }
+    }
 }

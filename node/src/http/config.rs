@@ -67,6 +67,31 @@ impl Target {
     }
 }
 
+/// What a read waits for a change of: the keys of a namespace, or one of them.
+pub(super) struct Subject {
+    /// The namespace.
+    pub(super) namespace: NamespacePath,
+    /// The key.
+    pub(super) key: Option<ConfigKey>,
+}
+
+/// What the path of `call` names for its caller, now; none if nothing that they may read.
+pub(super) fn subject(app: &App, call: &Call) -> Result<Option<Subject>, Problem> {
+    let target = Target::parse(target::behind(call.path(), PREFIX))?;
+    let namespaces = app.reader.state().namespaces();
+    let named = target.resolve(&namespaces, call.actor()?);
+    Ok(named.map(|named| match named {
+        Named::Namespace(namespace) => Subject {
+            namespace: namespace.clone(),
+            key: None,
+        },
+        Named::Key(KeyTarget { namespace, key }) => Subject {
+            namespace: namespace.clone(),
+            key: Some(key.clone()),
+        },
+    }))
+}
+
 /// A key's value, or a namespace's keys: whichever the path names. What may not be read does not exist.
 pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     // Malformed paths are refused before anything waits.
@@ -102,7 +127,10 @@ fn value(app: &App, call: &Call, target: &KeyTarget, seen: Seen) -> Result<Respo
         None => state.live(&target.namespace, &target.key),
         Some(number) => state.version(&target.namespace, &target.key, number),
     };
-    let mut version = found.map_err(|error| storage_problem(&error))?.ok_or_else(not_found)?;
+    let found = found.map_err(|error| storage_problem(&error))?;
+    let Some((digest, mut version)) = found.and_then(|version| Some((version.digest?, version))) else {
+        return Ok(missing(call, seen));
+    };
     if let Some(sealed) = version.value.as_ref().filter(|value| value.is_sealed()) {
         let place = Place {
             namespace: &target.namespace,
@@ -110,7 +138,6 @@ fn value(app: &App, call: &Call, target: &KeyTarget, seen: Seen) -> Result<Respo
         };
         version.value = Some(app.open(place, sealed)?);
     }
-    let digest = version.digest.ok_or_else(not_found)?;
     let mut response = if negotiate::is_known(call.headers(), &digest) {
         let mut unchanged = Response::new(Body::empty());
         *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
@@ -163,6 +190,16 @@ fn mark_value(response: &mut Response<Body>, number: u64, digest: &Digest) {
     }
     headers.insert(reply::VERSION, HeaderValue::from(number));
     headers.insert(VARY, HeaderValue::from_static("accept"));
+}
+
+/// Says that there is no such key, and as of when: whoever waits for it goes on from there.
+fn missing(call: &Call, seen: Seen) -> Response<Body> {
+    let mut problem = not_found();
+    problem.instance = Some(call.path().to_owned());
+    problem.trace_id = Some(call.trace.id().to_owned());
+    let mut response = reply::problem(&problem);
+    reply::mark_seen(&mut response, seen);
+    response
 }
 
 /// Writes a key directly. The rules decide in the log; what they would refuse for want of a role is not even proposed.

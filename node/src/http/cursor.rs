@@ -32,7 +32,7 @@ fn fingerprint(call: &Call) -> String {
     let mut query: Vec<_> = call
         .query()
         .iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "cursor" | "limit" | "consistency"))
+        .filter(|(name, _)| !matches!(name.as_str(), "cursor" | "limit" | "consistency" | "maxAge"))
         .collect();
     query.sort_unstable();
     let mut hasher = Sha256::new();

@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 use super::call::{self, Call, Caller};
 use super::trace::Trace;
 use super::{
-    App, SharedApp, audit, config, drafts, health, internal, namespaces, publish_requests, reply, rollback, schemas,
-    whoami,
+    App, SharedApp, audit, config, drafts, health, internal, namespaces, poll, publish_requests, reply, rollback,
+    schemas, watch, whoami,
 };
 
 /// Route label of what has no row.
@@ -52,7 +52,8 @@ async fn enter(app: SharedApp, route: &'static Route, request: Request<Body>) ->
     let started = Instant::now();
     let trace = Trace::of(request.headers());
     let uri = request.uri().clone();
-    let limit = Duration::from_millis(limits::REQUEST_TIME.value as u64);
+    // Waiting for a change is not work: it has a bound of its own.
+    let limit = Duration::from_millis(limits::REQUEST_TIME.value as u64) + poll::longest_wait(route, &uri);
     let work = AssertUnwindSafe(handle(&app, route, trace.clone(), request)).catch_unwind();
     let answer =
         match tokio::time::timeout(limit, work).await {
@@ -115,6 +116,12 @@ async fn handle(
 ) -> Result<Response<Body>, Problem> {
     check_header(request.headers())?;
     let caller = authenticate(app, route.access, request.headers())?;
+    let (head, body) = request.into_parts();
+    let call = Call::new(route, caller, trace, head)?;
+    // Whoever waits for a change takes no place from those who work.
+    if let Some(unchanged) = poll::wait(app, &call).await? {
+        return Ok(unchanged);
+    }
     // Probes and metrics must work when everything else is busy.
     let places = match route.access {
         Access::Open => None,
@@ -125,8 +132,6 @@ async fn handle(
         .map(Semaphore::try_acquire)
         .transpose()
         .map_err(|_| overloaded())?;
-    let (head, body) = request.into_parts();
-    let call = Call::new(route, caller, trace, head)?;
     dispatch(app, &call, body).await
 }
 
@@ -153,6 +158,7 @@ async fn dispatch(app: &App, call: &Call, body: Body) -> Result<Response<Body>, 
         RouteId::WriteSchema => schemas::write(app, call, body).await,
         RouteId::ReadPublishRequest => publish_requests::read(app, call).await,
         RouteId::AuditRoot | RouteId::Audit => audit::read(app, call).await,
+        RouteId::WatchRoot | RouteId::Watch => watch::open(app, call).await,
         RouteId::Whoami => whoami::read(app, call),
         RouteId::OpenApi => Ok(health::description()),
         RouteId::Health => health::alive(),

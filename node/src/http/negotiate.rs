@@ -132,6 +132,11 @@ fn essence(media_type: &str) -> &str {
 /// Names under which clients also ask for YAML; RFC 9512 registers the first.
 const YAML_NAMES: [&str; 3] = ["application/yaml", "application/x-yaml", "text/yaml"];
 
+/// Refuses a client that does not take `media_type`.
+pub fn require_accepted(headers: &HeaderMap, media_type: &'static str) -> Result<(), Problem> {
+    best(headers, [media_type], |only| only).map(drop)
+}
+
 /// Quality of `media_type` in thousandths (RFC 9110 section 12.5.1): the most specific range decides.
 fn quality(accept: &str, media_type: &str) -> u32 {
     let bare = essence(media_type);

@@ -71,7 +71,7 @@ pub fn problem(problem: &Problem) -> Response<Body> {
                 HeaderValue::from_static("ApiKey header=\"X-API-Key\""),
             );
         }
-        StatusCode::SERVICE_UNAVAILABLE => {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}

@@ -33,6 +33,7 @@ use crate::read::Reader;
 use crate::secrets::{KeysError, Secrets};
 use crate::serve::{self, Listener};
 use crate::tls::{NodeTls, TlsError};
+use crate::watch::Feed;
 use crate::webhooks;
 use crate::webhooks::outbox::Outbox;
 
@@ -262,10 +263,14 @@ impl Parts {
                 identity: volume.identity.clone(),
             },
         );
+        let stopping = CancellationToken::new();
+        let (feed, filling) = Feed::new(volume.reader.clone(), stopping.clone());
+        background.tracker.spawn(filling);
         let outbox = Outbox::new(volume.reader.clone(), reader.clone(), proposer.clone());
         let webhooks = webhooks::Service::new(options.webhooks.clone(), outbox, metrics.clone())?;
         let app = Arc::new(App {
             reader,
+            feed,
             proposer: proposer.clone(),
             bootstrap: bootstrap.clone(),
             raft: raft.clone(),
@@ -275,7 +280,7 @@ impl Parts {
             metrics,
             public_places: Semaphore::new(limits::REQUESTS.value),
             internal_places: Semaphore::new(limits::REQUESTS.value),
-            stopping: CancellationToken::new(),
+            stopping,
         });
         Ok(Self {
             volume,

@@ -86,17 +86,29 @@ impl<'a> Call<'a> {
 }
 
 fn client() -> reqwest::Client {
+    let builder = builder().timeout(Duration::from_mins(1));
+    builder.build().expect("a client can be built")
+}
+
+/// For answers without an end.
+pub(crate) fn endless() -> reqwest::Client {
+    builder().build().expect("a client can be built")
+}
+
+/// For many calls on one connection (HTTP/2).
+pub(crate) fn multiplexed() -> reqwest::Client {
+    let builder = builder().http2_prior_knowledge();
+    builder.build().expect("a client can be built")
+}
+
+fn builder() -> reqwest::ClientBuilder {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring speaks TLS")
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
-    builder
-        .timeout(Duration::from_mins(1))
-        .build()
-        .expect("a client can be built")
+    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy()
 }
 
 pub(crate) async fn get(url: &str, key: Option<&str>) -> Result<Answer, String> {

@@ -19,6 +19,7 @@ fn example(route: &Route) -> String {
         RouteId::DescribeConfig => "apps/colour:meta",
         RouteId::DecidePublishRequest => "request-1/approve",
         RouteId::Audit
+        | RouteId::Watch
         | RouteId::ReadNamespace
         | RouteId::WriteNamespace
         | RouteId::DeleteNamespace
@@ -30,6 +31,10 @@ fn example(route: &Route) -> String {
         Some((prefix, _)) => format!("{prefix}{path}"),
         None => route.pattern.to_owned(),
     }
+}
+
+fn is_stream(route: &Route) -> bool {
+    matches!(route.id, RouteId::WatchRoot | RouteId::Watch)
 }
 
 async fn send(cluster: &Cluster, route: &Route, key: Option<&str>) -> Answer {
@@ -44,6 +49,12 @@ async fn send(cluster: &Cluster, route: &Route, key: Option<&str>) -> Answer {
         Port::Public => cluster.http_address(0),
         Port::Metrics => cluster.metrics_address(0),
         Port::Internal => unreachable!("the internal port is tested by its handshake"),
+    };
+    // A stream has no end to wait for, but it begins like any answer.
+    let method = if is_stream(route) && key == Some(&cluster.reader_key) {
+        reqwest::Method::HEAD
+    } else {
+        method
     };
     let call = Call::new(method, format!("http://{address}{}", example(route)), key);
     let call = if route.method == Method::Get {
@@ -95,7 +106,7 @@ fn with_viewers_role(route: &Route) -> u16 {
         | RouteId::DeleteNamespace
         | RouteId::WriteSchema => 403,
         // Nobody gave them a role on the root, drafts are for editors, and there is no schema.
-        RouteId::ListRoot | RouteId::AuditRoot | RouteId::ReadDraft | RouteId::ReadSchema => 404,
+        RouteId::ListRoot | RouteId::AuditRoot | RouteId::WatchRoot | RouteId::ReadDraft | RouteId::ReadSchema => 404,
         // It is published.
         RouteId::DecidePublishRequest => 409,
         _ => 200,

@@ -7,7 +7,7 @@ use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
 use reqwest::Response;
 use serde::de::DeserializeOwned;
 
-use super::transport::{Call, Effect, Transport, read_json, tls_config};
+use super::transport::{Call, Effect, INDEX, Patience, Transport, read_json, tls_config};
 use super::{BuildError, ClientError};
 use crate::config::{ConfigValueView, KeyView};
 use crate::listing::Page;
@@ -28,7 +28,7 @@ pub struct ReadOptions {
 /// A client for the public routes; cheap to clone, keeps its connections.
 #[derive(Clone)]
 pub struct ReadClient {
-    transport: Transport,
+    pub(super) transport: Transport,
     api_key: String,
 }
 
@@ -39,6 +39,26 @@ pub enum ReadValue {
     Value(Box<ConfigValueView>),
     /// Still the one with the given digest.
     NotModified,
+}
+
+/// What came of waiting for a change of a key.
+#[derive(Clone, Debug)]
+pub struct Waited {
+    /// Log index of the answer: wait for what comes after it.
+    pub index: u64,
+    /// What has changed.
+    pub change: WaitedChange,
+}
+
+/// How a key has changed.
+#[derive(Clone, Debug)]
+pub enum WaitedChange {
+    /// Not at all.
+    Unchanged,
+    /// To this value.
+    Value(Box<ConfigValueView>),
+    /// There is no such key (any more).
+    Missing,
 }
 
 impl ReadClient {
@@ -86,6 +106,33 @@ impl ReadClient {
         optional(answer.await)
     }
 
+    /// Waits up to `wait` (1 ms to 60 s) until the live value of a key has changed after the log index `index`.
+    pub async fn wait_for_value(
+        &self,
+        namespace: &NamespacePath,
+        key: &ConfigKey,
+        index: u64,
+        wait: Duration,
+    ) -> Result<Waited, ClientError> {
+        let path = namespace.join(key);
+        let mut call = self.call(format!(
+            "/api/v1/config{path}?wait={}ms&index={index}",
+            wait.as_millis()
+        ));
+        call.patience = Patience::Longer(wait);
+        call.missing_is_answer = true;
+        let response = self.transport.send(&call).await?;
+        let header = response.headers().get(INDEX);
+        let seen = header.and_then(|index| index.to_str().ok()?.parse().ok());
+        let index = seen.ok_or_else(|| ClientError::Unreachable(format!("the answer has no {INDEX}")))?;
+        let change = match response.status() {
+            reqwest::StatusCode::NOT_MODIFIED => WaitedChange::Unchanged,
+            reqwest::StatusCode::NOT_FOUND => WaitedChange::Missing,
+            _ => WaitedChange::Value(Box::new(read_json(response, Effect::Read).await?)),
+        };
+        Ok(Waited { index, change })
+    }
+
     /// One page of the keys of a namespace.
     pub async fn keys(&self, namespace: &NamespacePath, cursor: Option<&str>) -> Result<Page<KeyView>, ClientError> {
         let path = if namespace.is_root() { "" } else { namespace.as_str() };
@@ -98,7 +145,7 @@ impl ReadClient {
         optional(self.get(format!("/api/v1/publish-requests/{id}")).await)
     }
 
-    fn call(&self, path: String) -> Call {
+    pub(super) fn call(&self, path: String) -> Call {
         let mut call = Call::read(path);
         call.headers.push(("x-api-key", self.api_key.clone()));
         call

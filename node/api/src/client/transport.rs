@@ -21,6 +21,9 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 /// A problem is never larger; what answers more is not a node.
 const MAX_PROBLEM_BYTES: usize = 64 * 1024;
 
+/// Header with the log index that an answer has seen.
+pub(super) const INDEX: &str = "confman-index";
+
 /// Whether a call that was sent and not answered may have changed something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -30,9 +33,23 @@ pub(super) enum Effect {
     Write,
 }
 
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// As long as any.
+    Usual,
+    /// So much longer, since it waits for something.
+    Longer(Duration),
+    /// Its beginning as long as any; the rest comes when it comes.
+    Stream,
+}
+
 /// A request before an endpoint is chosen.
 pub(super) struct Call {
     pub(super) effect: Effect,
+    pub(super) patience: Patience,
+    /// A 404 that says as of when is an answer, and no problem.
+    pub(super) missing_is_answer: bool,
     pub(super) method: Method,
     /// Path and query.
     pub(super) path: String,
@@ -45,6 +62,8 @@ impl Call {
     pub(super) fn read(path: impl Into<String>) -> Self {
         Self {
             effect: Effect::Read,
+            patience: Patience::Usual,
+            missing_is_answer: false,
             method: Method::GET,
             path: path.into(),
             headers: Vec::new(),
@@ -55,6 +74,8 @@ impl Call {
     pub(super) fn write(method: Method, path: impl Into<String>, body: Vec<u8>) -> Self {
         Self {
             effect: Effect::Write,
+            patience: Patience::Usual,
+            missing_is_answer: false,
             method,
             path: path.into(),
             headers: Vec::new(),
@@ -136,7 +157,12 @@ impl Transport {
         let url = endpoint
             .join(&call.path)
             .map_err(|error| ClientError::Unreachable(format!("{}: {error}", call.path)))?;
-        let mut request = self.http.request(call.method.clone(), url).timeout(self.timeout);
+        let mut request = self.http.request(call.method.clone(), url);
+        match call.patience {
+            Patience::Usual => request = request.timeout(self.timeout),
+            Patience::Longer(wait) => request = request.timeout(self.timeout + wait),
+            Patience::Stream => {}
+        }
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
@@ -145,8 +171,22 @@ impl Transport {
                 .header(reqwest::header::CONTENT_TYPE, "application/json")
                 .body(body.clone());
         }
-        match request.send().await {
+        let answer = match call.patience {
+            Patience::Usual | Patience::Longer(_) => request.send().await,
+            Patience::Stream => match tokio::time::timeout(self.timeout, request.send()).await {
+                Ok(answer) => answer,
+                Err(_) => return Err(lost(call.effect, "no answer in time".to_owned())),
+            },
+        };
+        match answer {
             Ok(response) if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED => {
+                Ok(response)
+            }
+            Ok(response)
+                if call.missing_is_answer
+                    && response.status() == StatusCode::NOT_FOUND
+                    && response.headers().contains_key(INDEX) =>
+            {
                 Ok(response)
             }
             Ok(response) => Err(read_problem(response, call.effect).await),
@@ -218,7 +258,9 @@ fn tells_nothing_about_others(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable(_) => true,
         ClientError::Problem(problem) => match problem.kind() {
-            Some(ProblemType::NoLeader | ProblemType::Overloaded) => true,
+            Some(
+                ProblemType::NoLeader | ProblemType::Overloaded | ProblemType::RateLimited | ProblemType::TooStale,
+            ) => true,
             Some(_) | None => false,
         },
         ClientError::Refused(..) | ClientError::OutcomeUnknown(_) => false,

@@ -28,6 +28,8 @@ const NAMED: &[ProblemType] = &[ProblemType::InvalidPath, ProblemType::NotFound]
 const FRESH: &[ProblemType] = &[ProblemType::NoLeader];
 /// Of a read with several representations.
 const NEGOTIATED: &[ProblemType] = &[ProblemType::NotAcceptable];
+/// Of a read that names how old its answer may be.
+const AGED: &[ProblemType] = &[ProblemType::TooStale];
 /// Of a write: its body is checked, the rules may refuse it, and the cluster may be unable to do it.
 const WRITES: &[ProblemType] = &[
     ProblemType::InvalidBody,
@@ -54,13 +56,18 @@ pub(super) fn of(route: &Route) -> Vec<ProblemType> {
         Method::Get => false,
         Method::Put | Method::Post | Method::Patch | Method::Delete => true,
     };
-    let is_fresh = route.query.iter().any(|parameter| parameter.name == "consistency");
+    let takes = |name: &str| route.query.iter().any(|parameter| parameter.name == name);
+    let watches = route.pattern.starts_with("/api/v1/watch");
     let sets = [
         (true, ALWAYS),
         (route.access != Access::Open, KNOWN_CALLERS),
         (route.pattern.contains('{'), NAMED),
-        (is_fresh, FRESH),
-        (!writes && route.pattern.starts_with("/api/v1/config"), NEGOTIATED),
+        (takes("consistency") || watches, FRESH),
+        (takes("maxAge"), AGED),
+        (
+            !writes && route.pattern.starts_with("/api/v1/config") || watches,
+            NEGOTIATED,
+        ),
         (writes, WRITES),
     ];
     let mut types: Vec<_> = sets

@@ -1,0 +1,28 @@
+//! Past changes, read from the state.
+
+use std::ops::Bound;
+
+use confman_core::audit::AuditEvent;
+use confman_core::ids::NamespacePath;
+use confman_store::{AuditPosition, AuditRange, Order, Page, ReadError, SnapshotView};
+
+/// Up to `limit` events of `namespace` and those below it, oldest first.
+pub(super) fn events(
+    view: &SnapshotView<'_>,
+    namespace: &NamespacePath,
+    (from, to): (Bound<AuditPosition>, Bound<AuditPosition>),
+    limit: usize,
+) -> Result<Page<AuditEvent, AuditPosition>, ReadError> {
+    let range = AuditRange {
+        from,
+        to,
+        order: Order::OldestFirst,
+        limit,
+    };
+    view.audit_below(namespace, range)
+}
+
+/// Last applied log index.
+pub(super) fn applied(view: &SnapshotView<'_>) -> u64 {
+    view.applied().map_or(0, |position| position.index)
+}
