@@ -134,8 +134,9 @@ async fn a_read_that_names_its_largest_age_is_not_answered_from_an_older_state()
     let survivor = cluster.follower().await;
     cluster.wait_applied(survivor, index).await;
     let url = format!("http://{}/api/v1/config/apps/colour", cluster.http_address(survivor));
+    let key_of_reader = cluster.reader_key.clone();
     let read = |query: &'static str| {
-        let (url, key) = (format!("{url}{query}"), cluster.reader_key.clone());
+        let (url, key) = (format!("{url}{query}"), key_of_reader.clone());
         async move { get(&url, Some(&key)).await.expect("an answer") }
     };
     assert_eq!(read("?maxAge=30s").await.status, 200, "leaders are heard all the time");

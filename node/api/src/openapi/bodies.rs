@@ -30,6 +30,8 @@ pub(super) fn body(id: RouteId) -> Option<RequestBody> {
         | RouteId::ReadPublishRequest
         | RouteId::AuditRoot
         | RouteId::Audit
+        | RouteId::WatchRoot
+        | RouteId::Watch
         | RouteId::Whoami
         | RouteId::OpenApi
         | RouteId::Health
