@@ -1,5 +1,7 @@
 //! One immutable event per transition of a governed thing, chained by hashes.
 
+mod chain;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::ids::{ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
 use crate::principal::Principal;
-use crate::publish_request::RequestState;
+use crate::publish_request::{Operation, RequestState};
+
+pub use self::chain::{Chain, ChainError, verify};
 
 /// What happened. The text form is stable and part of the hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,6 +141,21 @@ pub struct AuditWorkflow {
     pub state: RequestState,
     /// Content digest that was submitted, approved or rejected.
     pub digest: Digest,
+    /// What the request does to its key: a part of what `digest` is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// Live version at submission, 0 for none: a part of what `digest` is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_version: Option<u64>,
+    /// Version that a rollback goes back to: a part of what `digest` is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_version: Option<u64>,
+    /// Approvals that it needs: by the policy at submission and by that at this event, the stricter of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required_approvals: Option<u8>,
+    /// Whose approval cannot count: the requester, and everyone who made the content.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub contributors: BTreeSet<Principal>,
 }
 
 /// One event. `hash` is SHA-256 over the canonical JSON (RFC 8785) of the event without `hash`.
@@ -172,6 +191,23 @@ pub struct AuditEvent {
     /// Hash of the event before; 64 zeros for the first.
     pub previous_hash: Digest,
     /// Hash of this event.
+    pub hash: Digest,
+}
+
+/// An event that is not shown, only its place in the chain: what a partial export has instead of it. Its hash is that of
+/// the whole event, so the chain holds, and whoever sees the event later can tell that it is this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuditStub {
+    /// As of the event.
+    pub id: String,
+    /// As of the event.
+    pub position: LogPosition,
+    /// As of the event.
+    pub seq: u32,
+    /// As of the event.
+    pub previous_hash: Digest,
+    /// As of the event.
     pub hash: Digest,
 }
 
@@ -215,99 +251,15 @@ impl AuditEvent {
         }
         Digest::of_canonical(&event)
     }
-}
 
-/// How a list of events fails to be the whole, unaltered trail.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChainError {
-    /// An event was altered, or its hash was.
-    #[error("event {id} was altered: its hash is {given}, its content has {computed}")]
-    Altered {
-        /// Id of the event.
-        id: String,
-        /// The hash it carries.
-        given: Digest,
-        /// The hash of its content.
-        computed: Digest,
-    },
-    /// An event does not follow the one before: one was dropped, inserted or moved.
-    #[error("event {id} does not follow the one before: it names {given}, the one before has {expected}")]
-    Broken {
-        /// Id of the event.
-        id: String,
-        /// The hash it names.
-        given: Digest,
-        /// The hash of the event before.
-        expected: Digest,
-    },
-    /// Position or time runs back, or the id is not the position's.
-    #[error("event {id} is out of order")]
-    OutOfOrder {
-        /// Id of the event.
-        id: String,
-    },
-    /// The last event is not the one that the cluster says is the last.
-    #[error(
-        "the trail ends after {given} events with {given_hash}, the cluster has {expected} ending with {expected_hash}"
-    )]
-    Truncated {
-        /// Number of events given.
-        given: u64,
-        /// Hash of the last one given.
-        given_hash: Digest,
-        /// Number of events in the cluster.
-        expected: u64,
-        /// Hash of its last one.
-        expected_hash: Digest,
-    },
-}
-
-/// Verifies a whole trail, oldest first, against the head that the cluster holds.
-///
-/// # Errors
-/// At the first event that was altered, dropped, inserted or moved, and when the end is missing.
-pub fn verify(events: &[AuditEvent], head: &AuditHead) -> Result<(), ChainError> {
-    let mut before: Option<&AuditEvent> = None;
-    for event in events {
-        verify_one(event, before)?;
-        before = Some(event);
+    /// The event without what it says.
+    pub fn stub(&self) -> AuditStub {
+        AuditStub {
+            id: self.id.clone(),
+            position: self.position,
+            seq: self.seq,
+            previous_hash: self.previous_hash,
+            hash: self.hash,
+        }
     }
-    let (given, given_hash) = (events.len() as u64, before.map_or(Digest::ZERO, |last| last.hash));
-    if (given, given_hash) == (head.count, head.hash) {
-        return Ok(());
-    }
-    Err(ChainError::Truncated {
-        given,
-        given_hash,
-        expected: head.count,
-        expected_hash: head.hash,
-    })
-}
-
-fn verify_one(event: &AuditEvent, before: Option<&AuditEvent>) -> Result<(), ChainError> {
-    let id = || event.id.clone();
-    let computed = event.computed_hash();
-    if computed != event.hash {
-        return Err(ChainError::Altered {
-            id: id(),
-            given: event.hash,
-            computed,
-        });
-    }
-    let expected = before.map_or(Digest::ZERO, |before| before.hash);
-    if event.previous_hash != expected {
-        return Err(ChainError::Broken {
-            id: id(),
-            given: event.previous_hash,
-            expected,
-        });
-    }
-    let in_order = before.is_none_or(|before| {
-        let place = |event: &AuditEvent| (event.position.index, event.seq);
-        place(before) < place(event) && before.position.term <= event.position.term && before.time <= event.time
-    });
-    if !in_order || event.id != AuditEvent::id_of(event.position.index, event.seq) {
-        return Err(ChainError::OutOfOrder { id: id() });
-    }
-    Ok(())
 }

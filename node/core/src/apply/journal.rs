@@ -99,6 +99,11 @@ impl Transition {
             request_id: request.id.clone(),
             state: request.state,
             digest: request.digest,
+            operation: Some(request.operation()),
+            base_version: Some(request.base_version),
+            to_version: request.spec().and_then(|spec| spec.to_version),
+            required_approvals: Some(request.required_approvals),
+            contributors: request.contributors.clone(),
         });
         self
     }

@@ -1,11 +1,11 @@
 //! Audit events and the head of their chain as messages.
 
 use confman_core::audit::{AuditAction, AuditActor, AuditChange, AuditEvent, AuditHead, AuditResource, AuditWorkflow};
-use confman_core::publish_request::RequestState;
+use confman_core::publish_request::{Operation, RequestState};
 
 use super::field::{
-    PositionBody, Tagged, digest, digest_bytes, id, optional, optional_digest, optional_id, repeated, required, tags,
-    time,
+    PositionBody, Tagged, digest, digest_bytes, id, optional, optional_digest, optional_id, repeated, required, small,
+    tags, time,
 };
 use super::principal::PrincipalBody;
 use super::{CodecError, Kind, Record};
@@ -146,6 +146,16 @@ pub struct AuditWorkflowBody {
     state: u32,
     #[prost(bytes = "vec", tag = "3")]
     digest: Vec<u8>,
+    #[prost(uint32, optional, tag = "4")]
+    operation: Option<u32>,
+    #[prost(uint64, optional, tag = "5")]
+    base_version: Option<u64>,
+    #[prost(uint32, optional, tag = "6")]
+    required_approvals: Option<u32>,
+    #[prost(message, repeated, tag = "7")]
+    contributors: Vec<PrincipalBody>,
+    #[prost(uint64, optional, tag = "8")]
+    to_version: Option<u64>,
 }
 
 impl From<&AuditWorkflow> for AuditWorkflowBody {
@@ -154,11 +164,21 @@ impl From<&AuditWorkflow> for AuditWorkflowBody {
             request_id,
             state,
             digest,
+            operation,
+            base_version,
+            to_version,
+            required_approvals,
+            contributors,
         } = workflow;
         Self {
             request_id: request_id.to_string(),
             state: state.tag(),
             digest: digest_bytes(*digest),
+            operation: operation.map(Tagged::tag),
+            base_version: *base_version,
+            required_approvals: required_approvals.map(u32::from),
+            contributors: contributors.iter().map(Into::into).collect(),
+            to_version: *to_version,
         }
     }
 }
@@ -170,6 +190,14 @@ impl TryFrom<AuditWorkflowBody> for AuditWorkflow {
             request_id: id(&body.request_id, "event.workflow.requestId")?,
             state: RequestState::from_tag(body.state)?,
             digest: digest(&body.digest, "event.workflow.digest")?,
+            operation: body.operation.map(Operation::from_tag).transpose()?,
+            base_version: body.base_version,
+            to_version: body.to_version,
+            required_approvals: body
+                .required_approvals
+                .map(|approvals| small(approvals, "event.workflow.requiredApprovals"))
+                .transpose()?,
+            contributors: repeated(body.contributors)?,
         })
     }
 }

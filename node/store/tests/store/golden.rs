@@ -8,13 +8,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use confman_core::audit::AuditHead;
+use confman_core::audit::{AuditEvent, AuditHead};
 use confman_core::cluster::ClusterRecord;
 use confman_core::digest::Digest;
 use confman_core::entry::ConfigEntry;
 use confman_core::outcome::{Outcome, Rejection};
 use confman_core::principal::Principal;
-use confman_core::publish_request::RequestState;
+use confman_core::publish_request::{Operation, RequestState};
 use confman_core::value::{ConfigValue, ValueError};
 use confman_core::webhook::TargetHealth;
 use confman_store::codec::{
@@ -206,6 +206,19 @@ fn sealed() -> Result<ConfigValue, ValueError> {
     ConfigValue::from_text("five")?.sealed(vec![1, 2, 3], "2026", Digest::of(b"five"))
 }
 
+/// An event that says by which policy its request was decided.
+fn event_with_policy() -> AuditEvent {
+    let mut event = audit_event("/teams/payments", 21, 1);
+    if let Some(workflow) = &mut event.workflow {
+        workflow.operation = Some(Operation::Put);
+        workflow.base_version = Some(4);
+        workflow.to_version = Some(2);
+        workflow.required_approvals = Some(2);
+        workflow.contributors = [Principal::user("ada"), Principal::user("eve")].into();
+    }
+    event
+}
+
 fn check_rows(golden: &mut Golden) {
     golden.check(
         "",
@@ -285,6 +298,7 @@ fn check_rows(golden: &mut Golden) {
     }
     golden.check("by-group", &by_group);
     golden.check("", &audit_event("/teams/payments", 21, 1));
+    golden.check("with-policy", &event_with_policy());
     golden.check(
         "",
         &AuditHead {
