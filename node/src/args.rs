@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use confman_core::ids::ClusterId;
 
+use crate::audit::Anchor;
 use crate::webhooks;
 use crate::webhooks::address::{AddressRules, Network};
 
@@ -27,6 +28,8 @@ pub enum Command {
     Dev(DevArgs),
     /// Make API keys.
     Keys(KeysArgs),
+    /// Work on exports of the audit trail.
+    Audit(AuditArgs),
     /// Ask a node on this machine for its health; the exit status is the answer.
     Healthcheck(HealthcheckArgs),
 }
@@ -144,6 +147,28 @@ pub enum KeysCommand {
     },
     /// Read a key from standard input and print what its file must hold.
     Hash,
+}
+
+/// Options of `audit`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AuditArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AuditCommand,
+}
+
+/// What `audit` can do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Verify an export: status 1 and the line at fault if an event was altered, dropped, inserted or moved, or the end
+    /// is missing.
+    Verify {
+        /// The export (JSON lines), or `-` for standard input.
+        file: PathBuf,
+        /// `COUNT:sha256:HEX` of an earlier export, kept elsewhere: event COUNT must still have this hash.
+        #[arg(long, value_parser = Anchor::parse)]
+        head: Option<Anchor>,
+    },
 }
 
 /// Options of `healthcheck`.

@@ -69,6 +69,8 @@ pub struct App {
     pub public_places: Semaphore,
     /// The same of the internal port, so that clients never keep the operator out.
     pub internal_places: Semaphore,
+    /// Exports and verifications of the audit that may read at once.
+    pub audit_walks: Arc<Semaphore>,
     /// Set when the node begins to stop: it is not ready any more.
     pub stopping: tokio_util::sync::CancellationToken,
 }

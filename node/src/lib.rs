@@ -9,6 +9,7 @@
 )]
 
 pub mod args;
+pub mod audit;
 pub mod auth;
 pub mod dev;
 pub mod healthcheck;

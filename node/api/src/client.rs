@@ -1,5 +1,6 @@
 //! A typed client for nodes: tries its endpoints in turn and says what is known about a failed call.
 
+mod audit;
 mod courier;
 mod events;
 mod read;
@@ -10,6 +11,7 @@ use confman_core::outcome::Rejection;
 
 use crate::problem::Problem;
 
+pub use audit::{AuditExport, AuditQuery};
 pub use courier::{CourierClient, CourierOptions};
 pub use read::{ReadClient, ReadOptions, ReadValue, Waited, WaitedChange};
 pub use watch::{Watch, WatchOptions, Watched};

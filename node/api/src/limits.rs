@@ -62,6 +62,10 @@ limits! {
     PAGE = "page", 1_000, "items", "Most items on a page.";
     PAGE_DEFAULT = "page-default", 100, "items", "Items on a page when no limit is given.";
     CURSOR = "cursor", 1_024, "bytes", "Longest cursor.";
+    AUDIT_WALK = "audit-walk", 10_000, "events", "Most audit events looked at for one page; it may be empty and have a cursor.";
+    AUDIT_VERIFY = "audit-verify", 100_000, "events", "Most audit events walked by one call of `audit:verify`.";
+    AUDIT_WALKS = "audit-walks", 4, "walks", "Exports and verifications of a node that read at once; others wait.";
+    AUDIT_LINE = "audit-line", 1024 * 1024, "bytes", "Longest line of an audit export that is verified.";
     API_KEY = "api-key", 256, "bytes", "Longest API key.";
     API_KEYS = "api-keys", 10_000, "keys", "Most API keys of a cluster.";
     CORRELATION_ID = "correlation-id", 128, "bytes", "Longest X-Correlation-Id.";

@@ -12,7 +12,10 @@ use utoipa::openapi::{
     Paths, Ref, RefOr, Required, Response, ResponseBuilder, ResponsesBuilder, Schema, Type,
 };
 
-use crate::audit::{AuditActorSchema, AuditChangeSchema, AuditEventSchema, AuditResourceSchema, AuditWorkflowSchema};
+use crate::audit::{
+    AuditActorSchema, AuditChangeSchema, AuditEventSchema, AuditHeadView, AuditResourceSchema, AuditVerifyView,
+    AuditWorkflowSchema, BrokenView,
+};
 use crate::config::{ConfigValueView, KeyView, MetaPatch, PositionView, WrittenView};
 use crate::draft::{DraftView, DraftWrittenView};
 use crate::limits;
@@ -105,6 +108,9 @@ fn components() -> ComponentsBuilder {
         .schema_from::<AuditResourceSchema>()
         .schema_from::<AuditChangeSchema>()
         .schema_from::<AuditWorkflowSchema>()
+        .schema_from::<AuditVerifyView>()
+        .schema_from::<AuditHeadView>()
+        .schema_from::<BrokenView>()
         .schema_from::<ChangeView>()
         .schema_from::<ChangedRequest>()
         .schema_from::<ReadyView>()
@@ -202,6 +208,11 @@ fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         | RouteId::RollBack
         | RouteId::AdminRollBack
         | RouteId::CreateNamespace => &[IDEMPOTENCY],
+        RouteId::AuditRoot | RouteId::Audit => &[(
+            "Accept",
+            "application/json (default): a page; application/x-ndjson or application/jsonl: an export of the whole \
+             chain, oldest first, with stubs for what is not shown",
+        )],
         RouteId::WatchRoot | RouteId::Watch => {
             &[("Last-Event-ID", "id of the last event that was seen: go on after it")]
         }
@@ -210,8 +221,7 @@ fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         | RouteId::ListNamespaces
         | RouteId::ReadNamespace
         | RouteId::ReadSchema
-        | RouteId::AuditRoot
-        | RouteId::Audit
+        | RouteId::VerifyAudit
         | RouteId::Whoami
         | RouteId::OpenApi
         | RouteId::Health
@@ -258,7 +268,12 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
         RouteId::WriteNamespace => json("the namespace is written", "NamespaceWrittenView"),
         RouteId::ReadSchema => json("the schema", "SchemaView"),
         RouteId::WriteSchema => json("the revision is stored", "SchemaWrittenView"),
-        RouteId::AuditRoot | RouteId::Audit => json("a page of events", "AuditPage"),
+        RouteId::AuditRoot | RouteId::Audit => ResponseBuilder::new()
+            .description("a page of events, or an export as lines of JSON")
+            .content("application/json", reference("AuditPage"))
+            .content("application/x-ndjson", text_content())
+            .build(),
+        RouteId::VerifyAudit => json("what the walk found", "AuditVerifyView"),
         RouteId::WatchRoot | RouteId::Watch => stream(),
         RouteId::Whoami => json("the caller", "WhoamiView"),
         RouteId::Health | RouteId::Ready => json("it works", "HealthView"),

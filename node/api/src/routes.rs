@@ -157,11 +157,36 @@ const READ_AUDIT: &[Parameter] = &[
         name: "order",
         about: "newest (default) or oldest first",
     },
+    Parameter {
+        name: "actor",
+        about: "only events of this principal, e.g. user:ada",
+    },
+    Parameter {
+        name: "key",
+        about: "only events of this key",
+    },
+    Parameter {
+        name: "action",
+        about: "only this action, e.g. config.published",
+    },
+    Parameter {
+        name: "request",
+        about: "only events of this publish request",
+    },
+    Parameter {
+        name: "from",
+        about: "only events at or after this time (RFC 3339)",
+    },
+    Parameter {
+        name: "to",
+        about: "only events before this time (RFC 3339)",
+    },
     LIMIT,
     CURSOR,
 ];
 const READ_ONE: &[Parameter] = &[CONSISTENCY, MAX_AGE];
 const PAGED: &[Parameter] = &[CONSISTENCY, MAX_AGE, LIMIT, CURSOR];
+const VERIFY_AUDIT: &[Parameter] = &[CONSISTENCY, MAX_AGE, CURSOR];
 const WRITE_VALUE: &[Parameter] = &[Parameter {
     name: "type",
     about: "secret-ref: the body, as text/plain, is the address of a secret",
@@ -248,6 +273,8 @@ routes! {
         "Reads the audit trail of a namespace and those below it", READ_AUDIT;
     WatchRoot: Public Get "/api/v1/watch", Known, "Streams the changes of the root namespace", WATCH;
     Watch: Public Get "/api/v1/watch/{*path}", Known, "Streams the changes of a namespace, in log order", WATCH;
+    VerifyAudit: Public Get "/api/v1/audit:verify", Known,
+        "Walks the chain of the audit trail on this node; for admins of the root namespace", VERIFY_AUDIT;
     Whoami: Public Get "/api/v1/whoami", Known, "Tells who the caller is and which roles they have", NONE;
     OpenApi: Public Get "/api/v1/openapi.json", Open, "This description", NONE;
     Health: Public Get "/health", Open, "Tells whether the process works; never depends on a quorum", NONE;

@@ -1,15 +1,22 @@
-//! The audit trail of a namespace and those below it.
+//! The audit trail of a namespace and those below it: in pages, or as an export of the whole chain.
+
+mod export;
+mod filter;
+pub mod verify;
 
 use std::ops::Bound;
 
 use axum::body::Body;
 use confman_api::audit::AuditEventView;
+use confman_api::limits;
 use confman_api::listing::{Page, Pagination};
 use confman_api::problem::{Problem, ProblemType};
 use confman_core::access::Action;
-use confman_store::{AuditPosition, AuditRange, Order};
+use confman_core::audit::AuditEvent;
+use confman_store::{AuditPosition, AuditRange, Order, Take};
 use http::Response;
 
+use self::filter::Filter;
 use super::App;
 use super::call::{Call, bad_parameter};
 use super::{cursor, reply, target};
@@ -17,10 +24,11 @@ use crate::auth::access::{Namespaces, may};
 
 const PREFIX: &str = "/api/v1/audit";
 
-/// One page of events, without those of namespaces that the caller may not read; so the chain of hashes is whole only
-/// for who may read everything.
+/// One page of events, without those that the query does not ask for and those of namespaces that the caller may not
+/// read; or the export.
 pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     let namespace = target::namespace(target::behind(call.path(), PREFIX))?;
+    let filter = Filter::of(call)?;
     let order = match call.parameter("order") {
         None | Some("newest") => Order::NewestFirst,
         Some("oldest") => Order::OldestFirst,
@@ -28,9 +36,10 @@ pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     };
     let limit = call.page_limit()?;
     let range = range_of(call, order, limit)?;
-    let actor = call.actor()?;
+    let exported = export::is_wanted(call)?;
+    let actor = call.actor()?.clone();
     let may_read = |namespaces: &Namespaces| {
-        namespaces.contains_key(&namespace) && may(namespaces, actor, Action::ReadPublished, &namespace)
+        namespaces.contains_key(&namespace) && may(namespaces, &actor, Action::ReadPublished, &namespace)
     };
     let seen = app.fresh_for(call, may_read).await?;
     let namespaces = app.reader.state().namespaces();
@@ -38,24 +47,44 @@ pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
         let detail = "the path names no namespace that the caller may read";
         return Err(Problem::new(ProblemType::NotFound, detail));
     }
-    let page = app.list(move |view| view.audit_below(&namespace, range)).await?;
-    let visible = page
-        .items
-        .into_iter()
-        .filter(|event| may(&namespaces, actor, Action::ReadPublished, &event.resource.namespace));
+    let is_visible = {
+        let filter = filter.clone();
+        move |event: &AuditEvent| {
+            filter.matches(event) && may(&namespaces, &actor, Action::ReadPublished, &event.resource.namespace)
+        }
+    };
+    let mut response = if exported {
+        let subject = export::Subject {
+            namespace,
+            filtered: !filter.is_empty(),
+            is_visible: Box::new(is_visible),
+        };
+        export::export(app, subject).await?
+    } else {
+        let take = move |event: &AuditEvent| match (filter.is_past(event, order), is_visible(event)) {
+            (true, _) => Take::End,
+            (false, true) => Take::Keep,
+            (false, false) => Take::PassOver,
+        };
+        let page = app.list(move |view| view.audit_below(&namespace, range, take)).await?;
+        reply::json(&page_view(call, limit, page))?
+    };
+    reply::mark_seen(&mut response, seen);
+    Ok(response)
+}
+
+fn page_view(call: &Call, limit: usize, page: confman_store::Page<AuditEvent, AuditPosition>) -> Page<AuditEventView> {
     let next_cursor = page
         .next
         .map(|AuditPosition { index, seq }| cursor::encode(call, &format!("{index}.{seq}")));
-    let mut response = reply::json(&Page {
-        items: visible.map(AuditEventView).collect(),
+    Page {
+        items: page.items.into_iter().map(AuditEventView).collect(),
         pagination: Pagination {
             limit,
             has_more: next_cursor.is_some(),
             next_cursor,
         },
-    })?;
-    reply::mark_seen(&mut response, seen);
-    Ok(response)
+    }
 }
 
 fn range_of(call: &Call, order: Order, limit: usize) -> Result<AuditRange, Problem> {
@@ -65,7 +94,13 @@ fn range_of(call: &Call, order: Order, limit: usize) -> Result<AuditRange, Probl
         (Some(last), Order::OldestFirst) => (Bound::Excluded(last), Bound::Unbounded),
         (Some(last), Order::NewestFirst) => (Bound::Unbounded, Bound::Excluded(last)),
     };
-    Ok(AuditRange { from, to, order, limit })
+    Ok(AuditRange {
+        from,
+        to,
+        order,
+        limit,
+        walk: limits::AUDIT_WALK.value,
+    })
 }
 
 fn position(text: &str) -> Result<AuditPosition, Problem> {
@@ -75,5 +110,9 @@ fn position(text: &str) -> Result<AuditPosition, Problem> {
             seq: seq.parse().ok()?,
         })
     });
-    parsed.ok_or_else(|| bad_parameter("cursor", "is not one that this query was answered with"))
+    parsed.ok_or_else(foreign_cursor)
+}
+
+fn foreign_cursor() -> Problem {
+    bad_parameter("cursor", "is not one that this query was answered with")
 }

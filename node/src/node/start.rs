@@ -280,6 +280,7 @@ impl Parts {
             metrics,
             public_places: Semaphore::new(limits::REQUESTS.value),
             internal_places: Semaphore::new(limits::REQUESTS.value),
+            audit_walks: Arc::new(Semaphore::new(limits::AUDIT_WALKS.value)),
             stopping,
         });
         Ok(Self {

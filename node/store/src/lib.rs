@@ -39,4 +39,6 @@ pub use state_machine::{GenerationError, ReadError, StateMachine};
 pub use stats::StoreStats;
 pub use types::{Answer, EncodedProposal, Member, TypeConfig, Verdict};
 pub use view::rows::{NamespaceMap, View};
-pub use view::{AuditPosition, AuditRange, LiveRange, Order, Page, Room, SnapshotRows, SnapshotView, StateReader};
+pub use view::{
+    AuditPosition, AuditRange, LiveRange, Order, Page, Room, SnapshotRows, SnapshotView, StateReader, Take,
+};

@@ -1,5 +1,6 @@
 //! What readers see: live values, versions, requests, namespaces and the audit, without ever waiting for a writer.
 
+mod audit;
 mod listing;
 pub(crate) mod rows;
 #[cfg(test)]
@@ -16,7 +17,8 @@ use confman_core::state::StateView as _;
 use rocksdb::{DB, ReadOptions, SnapshotWithThreadMode};
 use tokio::sync::watch;
 
-pub use self::listing::{AuditPosition, AuditRange, LiveRange, Order, Page, Room};
+pub use self::audit::{AuditPosition, AuditRange, Take};
+pub use self::listing::{LiveRange, Order, Page, Room};
 use self::rows::{NamespaceMap, Rows, View, below};
 use crate::codec::Record;
 use crate::keys::Family;

@@ -41,6 +41,17 @@ const READS: &[(&str, &str, &str)] = &[
     ("/api/v1/config/apps?version=1", "invalid-parameter", "version"),
     ("/api/v1/audit/apps?order=sideways", "invalid-parameter", "order"),
     ("/api/v1/audit/apps?cursor=MS54LnkueA", "invalid-parameter", "cursor"),
+    ("/api/v1/audit/apps?actor=ada", "invalid-parameter", "actor"),
+    ("/api/v1/audit/apps?key=a/b", "invalid-parameter", "key"),
+    ("/api/v1/audit/apps?action=Published", "invalid-parameter", "action"),
+    ("/api/v1/audit/apps?request=a%20b", "invalid-parameter", "request"),
+    ("/api/v1/audit/apps?from=yesterday", "invalid-parameter", "from"),
+    ("/api/v1/audit/apps?to=2026-13-01T00:00:00Z", "invalid-parameter", "to"),
+    (
+        "/api/v1/audit/apps?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "invalid-parameter",
+        "to",
+    ),
     ("/api/v1/publish-requests/not%20an%20id", "invalid-path", "id"),
     ("/health/ready?level=maybe", "invalid-parameter", "level"),
 ];

@@ -1,5 +1,8 @@
 //! Nodes as real processes over real sockets: bootstrap, workflow, failover, catching up, trust, routes, bad input.
 
+#[path = "../../../e2e/tests/audit/alter.rs"]
+mod alter;
+mod audit;
 mod bad_input;
 mod bootstrap;
 mod catch_up;

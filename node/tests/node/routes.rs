@@ -106,7 +106,12 @@ fn with_viewers_role(route: &Route) -> u16 {
         | RouteId::DeleteNamespace
         | RouteId::WriteSchema => 403,
         // Nobody gave them a role on the root, drafts are for editors, and there is no schema.
-        RouteId::ListRoot | RouteId::AuditRoot | RouteId::WatchRoot | RouteId::ReadDraft | RouteId::ReadSchema => 404,
+        RouteId::ListRoot
+        | RouteId::AuditRoot
+        | RouteId::WatchRoot
+        | RouteId::VerifyAudit
+        | RouteId::ReadDraft
+        | RouteId::ReadSchema => 404,
         // It is published.
         RouteId::DecidePublishRequest => 409,
         _ => 200,

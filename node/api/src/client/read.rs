@@ -151,7 +151,7 @@ impl ReadClient {
         call
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
         let response: Response = self.transport.send(&self.call(path)).await?;
         read_json(response, Effect::Read).await
     }

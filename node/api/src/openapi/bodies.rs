@@ -30,6 +30,7 @@ pub(super) fn body(id: RouteId) -> Option<RequestBody> {
         | RouteId::ReadPublishRequest
         | RouteId::AuditRoot
         | RouteId::Audit
+        | RouteId::VerifyAudit
         | RouteId::WatchRoot
         | RouteId::Watch
         | RouteId::Whoami

@@ -1,8 +1,5 @@
 //! Lists of rows in key order, in pages that are bounded by number and by bytes.
 
-use std::ops::Bound;
-
-use confman_core::audit::AuditEvent;
 use confman_core::cluster::StampKey;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
@@ -11,7 +8,7 @@ use confman_core::state::StateView as _;
 use confman_core::webhook::Delivery;
 
 use super::SnapshotView;
-use super::rows::{Rows as _, View};
+use super::rows::View;
 use crate::codec::LiveRow;
 use crate::keys::{self, Family};
 use crate::state_machine::{ReadError, decode_row};
@@ -68,15 +65,6 @@ pub struct Page<T, C> {
     pub next: Option<C>,
 }
 
-/// Place of an audit event in the whole audit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AuditPosition {
-    /// Log index.
-    pub index: u64,
-    /// 0, 1, … among the events of one log entry.
-    pub seq: u32,
-}
-
 /// Which end of a list comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -86,31 +74,18 @@ pub enum Order {
     NewestFirst,
 }
 
-/// A part of the audit. To go on, put [`Page::next`] as an excluded bound at the end that was being read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AuditRange {
-    /// Oldest event.
-    pub from: Bound<AuditPosition>,
-    /// Newest event.
-    pub to: Bound<AuditPosition>,
-    /// Which comes first.
-    pub order: Order,
-    /// Most events.
-    pub limit: usize,
-}
-
 /// Rows of one family between two keys.
-struct Scan {
+pub(super) struct Scan {
     family: Family,
     /// First key.
-    from: Vec<u8>,
+    pub(super) from: Vec<u8>,
     /// First key after the last; none for the end of the family.
-    to: Option<Vec<u8>>,
-    order: Order,
+    pub(super) to: Option<Vec<u8>>,
+    pub(super) order: Order,
 }
 
 impl Scan {
-    fn prefix(family: Family, prefix: Vec<u8>) -> Self {
+    pub(super) fn prefix(family: Family, prefix: Vec<u8>) -> Self {
         Self {
             family,
             to: keys::end_of_prefix(&prefix),
@@ -120,7 +95,7 @@ impl Scan {
     }
 
     /// Begins after `key`.
-    fn after(mut self, key: Option<Vec<u8>>) -> Self {
+    pub(super) fn after(mut self, key: Option<Vec<u8>>) -> Self {
         if let Some(mut key) = key {
             key.push(0);
             self.from = key;
@@ -141,7 +116,7 @@ impl Scan {
 impl View<super::SnapshotRows<'_>> {
     /// Calls `take`, which says how many bytes it read, for each row of `scan` while there is room; true if rows were
     /// left.
-    fn scan(
+    pub(super) fn scan(
         &self,
         scan: Scan,
         room: &mut Room,
@@ -283,63 +258,6 @@ impl SnapshotView<'_> {
         let request = self.request(&id.ok_or_else(missing)?)?.ok_or_else(missing)?;
         let value = request.new_value().map_or(0, |value| value.canonical_bytes().len());
         Ok((request, value + 512))
-    }
-
-    /// Audit events of `path` and every namespace below it; of all for `/`.
-    pub fn audit_below(
-        &self,
-        path: &NamespacePath,
-        range: AuditRange,
-    ) -> Result<Page<AuditEvent, AuditPosition>, ReadError> {
-        let of_all = path.is_root();
-        let (family, prefix) = if of_all {
-            (Family::Audit, vec![keys::AUDIT_EVENTS])
-        } else {
-            (Family::Audit, keys::audit_of_subtree(path))
-        };
-        let key = |at: AuditPosition| {
-            if of_all {
-                keys::audit_event(at.index, at.seq)
-            } else {
-                keys::audit_in_subtree(path, at.index, at.seq)
-            }
-        };
-        let mut scan = Scan::prefix(family, prefix);
-        scan.order = range.order;
-        match range.from {
-            Bound::Included(at) => scan.from = key(at),
-            Bound::Excluded(at) => scan = scan.after(Some(key(at))),
-            Bound::Unbounded => {}
-        }
-        match range.to {
-            Bound::Included(at) => scan.to = Some([key(at), vec![0]].concat()),
-            Bound::Excluded(at) => scan.to = Some(key(at)),
-            Bound::Unbounded => {}
-        }
-        let mut items: Vec<AuditEvent> = Vec::new();
-        let more = self.scan(scan, &mut Room::for_items(range.limit), |row_key, bytes| {
-            let (event, length) = if of_all {
-                (decode_row(row_key, bytes)?, bytes.len())
-            } else {
-                (self.listed_event(row_key)?, 512)
-            };
-            items.push(event);
-            Ok(length)
-        })?;
-        let next = items.last().filter(|_| more).map(|event| AuditPosition {
-            index: event.position.index,
-            seq: event.seq,
-        });
-        Ok(Page { items, next })
-    }
-
-    fn listed_event(&self, row_key: &[u8]) -> Result<AuditEvent, ReadError> {
-        let missing = || ReadError::Missing {
-            prefix: keys::AUDIT_EVENTS,
-        };
-        let (index, seq) = keys::audit_position(row_key).ok_or_else(missing)?;
-        let event = self.0.record(Family::Audit, &keys::audit_event(index, seq))?;
-        event.ok_or_else(missing)
     }
 
     /// Hands every delivery that is not finished to `take`, by id. Takes time in proportion to their number.

@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use confman_core::audit::AuditEvent;
 use confman_core::digest::Digest;
 use confman_core::entry::{ConfigEntry, Version};
 use confman_core::namespace::ConfigNamespace;
@@ -10,7 +11,7 @@ use confman_core::state::{Change, StateView as _};
 use tempfile::TempDir;
 
 use super::rows::View;
-use super::{AuditPosition, AuditRange, LiveRange, Order, Room};
+use super::{AuditPosition, AuditRange, LiveRange, Order, Room, Take};
 use crate::Store;
 use crate::samples::{audit_event, key, namespace, path, request, request_id, stamp_key, version};
 use crate::state_machine::LARGE_VALUE_BYTES;
@@ -218,13 +219,14 @@ fn all(order: Order) -> AuditRange {
         to: Bound::Unbounded,
         order,
         limit: 99,
+        walk: 999,
     }
 }
 
 fn audited(store: &Store, at: &str, range: AuditRange) -> Vec<(u64, u32)> {
     let page = store
         .reader
-        .read(|view| view.audit_below(&path(at), range).expect("a page"));
+        .read(|view| view.audit_below(&path(at), range, |_| Take::Keep).expect("a page"));
     page.items
         .iter()
         .map(|event| (event.position.index, event.seq))
@@ -278,7 +280,7 @@ fn audit_is_read_on_where_a_page_ended() {
         loop {
             let page = store
                 .reader
-                .read(|view| view.audit_below(&path(at), range).expect("a page"));
+                .read(|view| view.audit_below(&path(at), range, |_| Take::Keep).expect("a page"));
             seen.extend(page.items.iter().map(|event| event.position.index));
             match page.next {
                 Some(next) => range.to = Bound::Excluded(next),
@@ -293,6 +295,48 @@ fn audit_is_read_on_where_a_page_ended() {
         };
         assert_eq!(audited(&store, at, some), [(3, 0), (4, 0)], "{at}");
     }
+}
+
+#[test]
+fn a_page_of_few_among_many_ends_after_a_bounded_walk_and_goes_on_there() {
+    let (_folder, store) = store();
+    for index in 1..=10 {
+        write(&store, index, vec![audit("/a", index, 0)]);
+    }
+    for (at, order) in [
+        ("/", Order::OldestFirst),
+        ("/a", Order::OldestFirst),
+        ("/", Order::NewestFirst),
+        ("/a", Order::NewestFirst),
+    ] {
+        let mut range = AuditRange { walk: 3, ..all(order) };
+        let mut pages = Vec::new();
+        loop {
+            let take = |event: &AuditEvent| match event.position.index {
+                5 => Take::Keep,
+                _ => Take::PassOver,
+            };
+            let page = store
+                .reader
+                .read(|view| view.audit_below(&path(at), range, take).expect("a page"));
+            pages.push(page.items.len());
+            match (page.next, order) {
+                (Some(next), Order::OldestFirst) => range.from = Bound::Excluded(next),
+                (Some(next), Order::NewestFirst) => range.to = Bound::Excluded(next),
+                (None, _) => break,
+            }
+        }
+        assert_eq!(pages, [0, 1, 0, 0], "{at} {order:?}");
+    }
+    let until_five = |event: &AuditEvent| match event.position.index {
+        1..5 => Take::Keep,
+        _ => Take::End,
+    };
+    let range = all(Order::OldestFirst);
+    let page = store
+        .reader
+        .read(|view| view.audit_below(&path("/"), range, until_five).expect("a page"));
+    assert_eq!((page.items.len(), page.next), (4, None));
 }
 
 #[test]

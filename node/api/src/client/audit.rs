@@ -1,0 +1,164 @@
+//! The audit trail for a reader: pages by filter, exports line by line, and the walk of a node over its own chain.
+
+use std::fmt::Write as _;
+
+use confman_core::audit::AuditAction;
+use confman_core::ids::{ConfigKey, NamespacePath, RequestId, Timestamp};
+use confman_core::principal::Principal;
+use reqwest::Response;
+
+use super::{ClientError, ReadClient};
+use crate::audit::{AuditEventView, AuditLine, AuditVerifyView};
+use crate::limits;
+use crate::listing::Page;
+
+/// Which events are asked for: all of what is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// By this principal.
+    pub actor: Option<Principal>,
+    /// Of this key.
+    pub key: Option<ConfigKey>,
+    /// This action.
+    pub action: Option<AuditAction>,
+    /// Of this publish request.
+    pub request: Option<RequestId>,
+    /// At this time or later.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub to: Option<Timestamp>,
+}
+
+impl AuditQuery {
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let Self {
+            actor,
+            key,
+            action,
+            request,
+            from,
+            to,
+        } = self;
+        let action = action.and_then(|action| serde_json::to_value(action).ok());
+        let given = [
+            ("actor", actor.as_ref().map(ToString::to_string)),
+            ("key", key.as_ref().map(ToString::to_string)),
+            ("action", action.and_then(|action| action.as_str().map(str::to_owned))),
+            ("request", request.as_ref().map(ToString::to_string)),
+            ("from", from.map(|from| from.to_string())),
+            ("to", to.map(|to| to.to_string())),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+}
+
+/// An export on its way: one line at a time is in memory.
+#[derive(Debug)]
+pub struct AuditExport {
+    response: Response,
+    rest: Vec<u8>,
+}
+
+impl AuditExport {
+    /// The next line; none behind the last. An export without [`AuditLine::End`] was cut off.
+    ///
+    /// # Errors
+    /// If the connection breaks, or a line is none of an export, or longer than [`limits::AUDIT_LINE`].
+    pub async fn next_line(&mut self) -> Result<Option<AuditLine>, ClientError> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                let text = std::str::from_utf8(&line).map_err(|error| broken(&error))?;
+                return AuditLine::parse(text).map(Some).map_err(|error| broken(&error));
+            }
+            if self.rest.len() > limits::AUDIT_LINE.value {
+                return Err(ClientError::Unreachable("a line of the export is too long".to_owned()));
+            }
+            match self.response.chunk().await.map_err(|error| broken(&error))? {
+                Some(chunk) => self.rest.extend_from_slice(&chunk),
+                None if self.rest.is_empty() => return Ok(None),
+                None => return Err(ClientError::Unreachable("the export was cut off".to_owned())),
+            }
+        }
+    }
+}
+
+fn broken(error: &dyn std::error::Error) -> ClientError {
+    ClientError::Unreachable(format!("the export is broken: {error}"))
+}
+
+impl ReadClient {
+    /// One page of events of a namespace and those below it, newest first. It may be empty and not the last.
+    pub async fn audit(
+        &self,
+        namespace: &NamespacePath,
+        query: &AuditQuery,
+        cursor: Option<&str>,
+    ) -> Result<Page<AuditEventView>, ClientError> {
+        let mut parameters = query.parameters();
+        parameters.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        self.get(audit_path(namespace, &parameters)).await
+    }
+
+    /// Begins an export of the whole chain, oldest first, that shows the events of a namespace and those below it.
+    pub async fn export_audit(
+        &self,
+        namespace: &NamespacePath,
+        query: &AuditQuery,
+    ) -> Result<AuditExport, ClientError> {
+        let mut call = self.call(audit_path(namespace, &query.parameters()));
+        call.headers.push(("accept", "application/x-ndjson".to_owned()));
+        let response = self.transport.send(&call).await?;
+        Ok(AuditExport {
+            response,
+            rest: Vec::new(),
+        })
+    }
+
+    /// Has one node walk its chain, from the first event or from a cursor.
+    pub async fn verify_audit(&self, cursor: Option<&str>) -> Result<AuditVerifyView, ClientError> {
+        let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+        self.get(format!("/api/v1/audit:verify{query}")).await
+    }
+}
+
+fn audit_path(namespace: &NamespacePath, parameters: &[(&str, String)]) -> String {
+    let path = if namespace.is_root() { "" } else { namespace.as_str() };
+    let mut text = format!("/api/v1/audit{path}");
+    for (position, (name, value)) in parameters.iter().enumerate() {
+        text.push(if position == 0 { '?' } else { '&' });
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                // Writing to a string does not fail.
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_written_with_everything_escaped() {
+        let query = AuditQuery {
+            actor: Some(Principal::user("ada+b&c")),
+            action: Some(AuditAction::ConfigPublished),
+            from: Some(Timestamp::from_millis(0)),
+            ..AuditQuery::default()
+        };
+        let path = audit_path(&NamespacePath::root(), &query.parameters());
+        let expected =
+            "/api/v1/audit?actor=user%3Aada%2Bb%26c&action=config.published&from=1970-01-01T00%3A00%3A00.000Z";
+        assert_eq!(path, expected);
+    }
+}
