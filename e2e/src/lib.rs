@@ -1,5 +1,6 @@
 //! The black-box harness of Confman: the demo's story, local nodes under load, and the repository's own tidiness.
 
+pub mod audit;
 pub mod certificates;
 pub mod console;
 pub mod images;
