@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use confman_core::audit::AuditEvent;
 use confman_core::ids::NamespacePath;
-use confman_store::{AuditPosition, AuditRange, Order, Page, ReadError, SnapshotView};
+use confman_store::{AuditPosition, AuditRange, Order, Page, ReadError, SnapshotView, Take};
 
 /// Up to `limit` events of `namespace` and those below it, oldest first.
 pub(super) fn events(
@@ -18,8 +18,9 @@ pub(super) fn events(
         to,
         order: Order::OldestFirst,
         limit,
+        walk: limit,
     };
-    view.audit_below(namespace, range)
+    view.audit_below(namespace, range, |_| Take::Keep)
 }
 
 /// Last applied log index.

@@ -8,7 +8,7 @@ use confman_core::audit::AuditEvent;
 use confman_core::ids::{LogPosition, NamespacePath, Timestamp};
 use confman_core::proposal::{Command, RecordDelivery};
 use confman_core::webhook::{Delivery, DeliveryResult, WebhookTarget};
-use confman_store::{AuditPosition, AuditRange, Order, ReadError, StateReader};
+use confman_store::{AuditPosition, AuditRange, Order, ReadError, StateReader, Take};
 use tokio::sync::watch;
 
 use super::lanes::{Target, target_of};
@@ -146,10 +146,11 @@ impl Outbox {
             to: Bound::Included(at),
             order: Order::OldestFirst,
             limit: 1,
+            walk: 1,
         };
         let page = self
             .state
-            .read(|view| view.audit_below(&NamespacePath::root(), range))?;
+            .read(|view| view.audit_below(&NamespacePath::root(), range, |_| Take::Keep))?;
         page.items.into_iter().next().ok_or_else(missing)
     }
 

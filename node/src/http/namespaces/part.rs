@@ -103,7 +103,11 @@ pub(super) fn over(part: Part, settings: &NamespaceSettings, bytes: &[u8]) -> Re
 }
 
 /// What the schema of `settings` would break over the live values and open requests of the namespace.
-pub(super) async fn report(app: &App, path: &NamespacePath, settings: &NamespaceSettings) -> Result<Response<Body>, Problem> {
+pub(super) async fn report(
+    app: &App,
+    path: &NamespacePath,
+    settings: &NamespaceSettings,
+) -> Result<Response<Body>, Problem> {
     let (judge, path) = (app.judge.clone(), path.clone());
     let schema = settings.governance.schema.clone();
     let broken = tokio::task::spawn_blocking(move || judge.would_break(&path, schema.as_ref())).await;

@@ -8,7 +8,7 @@ use confman_core::state::StateView as _;
 use confman_core::webhook::Delivery;
 
 use super::SnapshotView;
-use super::rows::View;
+use super::rows::{Rows as _, View};
 use crate::codec::LiveRow;
 use crate::keys::{self, Family};
 use crate::state_machine::{ReadError, decode_row};
