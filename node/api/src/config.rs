@@ -123,7 +123,7 @@ fn write_value(value: &ConfigValue, out: &mut Vec<u8>) {
             out.extend_from_slice(value.canonical_bytes());
         }
         ValueType::String | ValueType::Binary | ValueType::SecretRef => {
-            out.extend_from_slice(value.to_json_text().as_bytes())
+            out.extend_from_slice(value.to_json_text().as_bytes());
         }
     }
 }

@@ -48,6 +48,7 @@ pub struct Violation {
 /// What a schema asks of one key beyond the shape of its value: the `x-confman-*` keywords at the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a keyword of its own")]
 pub struct KeyRules {
     /// `x-confman-encrypted`: the value is a reference, or sealed before it enters the log.
     pub encrypted: bool,

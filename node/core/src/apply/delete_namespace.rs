@@ -42,12 +42,11 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DeleteName
 
 fn check_empty<V: StateView>(context: &Context<'_, V>, command: &DeleteNamespace) -> Step<(), V> {
     let below = context.view.namespaces_below(&command.path).map_err(Stop::Fault)?;
-    let occupant = match below.first() {
-        Some(child) => Some(format!("the namespace {} below it", child.path)),
-        None => {
-            let occupant = context.view.occupant(&command.path).map_err(Stop::Fault)?;
-            occupant.map(|occupant| occupant.to_string())
-        }
+    let occupant = if let Some(child) = below.first() {
+        Some(format!("the namespace {} below it", child.path))
+    } else {
+        let occupant = context.view.occupant(&command.path).map_err(Stop::Fault)?;
+        occupant.map(|occupant| occupant.to_string())
     };
     match occupant {
         Some(occupant) => Err(Rejection::NamespaceNotEmpty {
