@@ -3,12 +3,10 @@
 //! After the draft "The Idempotency-Key HTTP Header Field" of the IETF's httpapi group: the key names the write, and the
 //! fingerprint tells a repeat (same fingerprint: the first answer again) from a reuse for something else (refused).
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::ids::{LogPosition, Timestamp};
+use crate::ids::{LogPosition, Timestamp, text_conversions};
 use crate::outcome::Outcome;
 use crate::principal::Principal;
 
@@ -96,24 +94,7 @@ fn unescaped(inner: &str) -> Result<String, IdempotencyKeyError> {
     Ok(text)
 }
 
-impl fmt::Display for IdempotencyKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl From<IdempotencyKey> for String {
-    fn from(key: IdempotencyKey) -> Self {
-        key.0
-    }
-}
-
-impl TryFrom<String> for IdempotencyKey {
-    type Error = IdempotencyKeyError;
-    fn try_from(text: String) -> Result<Self, IdempotencyKeyError> {
-        Self::parse(&text)
-    }
-}
+text_conversions!(IdempotencyKeyError: IdempotencyKey);
 
 /// What tells a repeat of a call from another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

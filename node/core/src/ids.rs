@@ -221,27 +221,30 @@ impl RequestId {
     }
 }
 
+/// `Display`, and the conversions that serde goes through, for names that hold their text and have a `parse`.
 macro_rules! text_conversions {
-    ($($name:ident),+) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    ($error:ty: $($name:ident),+) => {$(
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str(&self.0)
             }
         }
         impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.0
+            fn from(name: $name) -> Self {
+                name.0
             }
         }
         impl TryFrom<String> for $name {
-            type Error = IdError;
-            fn try_from(text: String) -> Result<Self, IdError> {
+            type Error = $error;
+            fn try_from(text: String) -> Result<Self, $error> {
                 Self::parse(&text)
             }
         }
     )+};
 }
-text_conversions!(NamespacePath, ConfigKey, ClusterId, RequestId);
+pub(crate) use text_conversions;
+
+text_conversions!(IdError: NamespacePath, ConfigKey, ClusterId, RequestId);
 
 fn is_segment(text: &str) -> bool {
     let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();

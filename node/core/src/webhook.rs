@@ -5,11 +5,10 @@ mod health;
 mod url;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{NamespacePath, Timestamp};
+use crate::ids::{NamespacePath, Timestamp, text_conversions};
 
 pub use delivery::{Delivery, DeliveryResult, DeliveryState, FailureCause};
 pub use health::TargetHealth;
@@ -206,27 +205,7 @@ impl SecretSource {
     }
 }
 
-macro_rules! text_conversions {
-    ($($name:ident),+) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(&self.0)
-            }
-        }
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
-            }
-        }
-        impl TryFrom<String> for $name {
-            type Error = WebhookError;
-            fn try_from(text: String) -> Result<Self, WebhookError> {
-                Self::parse(&text)
-            }
-        }
-    )+};
-}
-text_conversions!(TargetName, SecretSource);
+text_conversions!(WebhookError: TargetName, SecretSource);
 
 fn shape_error(what: &'static str, given: &str, shape: &'static str) -> WebhookError {
     WebhookError::Shape {

@@ -1,11 +1,11 @@
 //! The URL of a webhook target: strict, so that every reader of it sees the same host.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
 use super::WebhookError;
+use crate::ids::text_conversions;
 
 /// `https://host[:port][/path][?query]` in ASCII, lower-case host, without user, password or fragment. Plain `http` is
 /// for loopback only, which a node connects to in `dev` alone. Ports: 443, or 1024 and above.
@@ -101,24 +101,7 @@ impl WebhookUrl {
     }
 }
 
-impl fmt::Display for WebhookUrl {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl From<WebhookUrl> for String {
-    fn from(url: WebhookUrl) -> Self {
-        url.0
-    }
-}
-
-impl TryFrom<String> for WebhookUrl {
-    type Error = WebhookError;
-    fn try_from(text: String) -> Result<Self, WebhookError> {
-        Self::parse(&text)
-    }
-}
+text_conversions!(WebhookError: WebhookUrl);
 
 fn parts(text: &str) -> Result<Parts<'_>, &'static str> {
     if text.len() > WebhookUrl::MAX_BYTES {
