@@ -6,14 +6,21 @@ use confman_api::limits;
 use confman_api::problem::{Problem, ProblemType};
 use confman_core::value::{ConfigValue, ValueError};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::call::{Call, bad_parameter};
 
-/// Reads the whole body, up to [`limits::BODY`]. A length announced above it is refused before anything is read.
+/// Reads the whole body, up to [`limits::BODY`]. A length announced above it is refused before anything is read, and so is
+/// an encoding: what a small body becomes is not known before it has been decoded.
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        let detail = "bodies are taken as they are, not compressed";
+        return Err(Problem::new(ProblemType::UnsupportedMediaType, detail)
+            .field("Content-Encoding")
+            .limit("identity"));
+    }
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if announced
         .and_then(|text| text.parse::<u64>().ok())

@@ -31,7 +31,12 @@ pub fn key(text: &str) -> Result<KeyTarget, Problem> {
     let Some((parent, name)) = text.rsplit_once('/') else {
         return Err(invalid("path", &IdError::NotAbsolute));
     };
-    let parent = if parent.is_empty() { "/" } else { parent };
+    // `//x` has an empty segment; its parent must not pass for the root.
+    let parent = match parent {
+        "" => "/",
+        "/" => "//",
+        parent => parent,
+    };
     Ok(KeyTarget {
         namespace: namespace(parent)?,
         key: ConfigKey::parse(name).map_err(|error| invalid("key", &error))?,
@@ -79,6 +84,7 @@ mod tests {
         for bad in [
             "/a/../b",
             "/a//b",
+            "//b",
             "/a/%2e%2e/b",
             "/a%2Fb/c",
             "/a/b c",

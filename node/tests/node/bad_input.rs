@@ -100,7 +100,7 @@ fn raw_get(cluster: &Cluster, path: &str) -> (u16, serde_json::Value) {
     parse(&raw(&cluster.http_address(0), request.as_bytes()))
 }
 
-fn parse(answer: &str) -> (u16, serde_json::Value) {
+pub(crate) fn parse(answer: &str) -> (u16, serde_json::Value) {
     let status = answer
         .split(' ')
         .nth(1)
@@ -167,8 +167,6 @@ async fn unknown_routes_and_wrong_methods_are_problems_too() {
     }
     for method in [
         Method::POST,
-        Method::DELETE,
-        Method::PATCH,
         Method::OPTIONS,
         Method::TRACE,
     ] {
@@ -226,7 +224,7 @@ async fn a_wrong_write_changes_nothing() {
         .problem();
     assert_eq!((huge.status, huge.field.as_deref()), (413, Some("body")));
     let no_digest = put()
-        .header("if-match", "*")
+        .header("if-match", "blue")
         .body("text/plain", "x")
         .send()
         .await
@@ -272,12 +270,11 @@ async fn a_chunked_body_over_the_limit_and_a_large_header_are_refused() {
     cluster.wait_ready(0).await;
 }
 
-/// What is refused before its body was read: the route, the key, the media type, the length.
+/// What is refused before its body was read: the route, the key, the length.
 const UNREAD: &[(&str, &str, u16)] = &[
     ("/nowhere", "", 404),
     ("/api/v1/config/apps/colour", "x-api-key: wrong\r\n", 401),
     ("/api/v1/config/apps/colour", "", 401),
-    ("/api/v1/config/apps/colour", "KEY", 415),
     ("/api/v1/config/apps/colour", "KEYcontent-type: text/plain\r\n", 413),
 ];
 

@@ -190,6 +190,11 @@ impl Cluster {
         self.processes[usize::from(index)] = Some(Process::start(command, &log));
     }
 
+    /// The file of sealing keys; nodes that start while it is there use it.
+    pub(crate) fn sealing_keys(&self) -> PathBuf {
+        self.path("sealing-keys")
+    }
+
     /// Gives node `index` a folder of API keys of its own, with the keys of all; to be called before it starts.
     pub(crate) fn own_keys(&self, index: u8) -> PathBuf {
         let own = self.path(&format!("keys-{index}"));
@@ -223,6 +228,9 @@ impl Cluster {
                 self.settings.snapshot_log_bytes.to_string(),
             )
             .env("CONFMAN_KEEP_LOG_ENTRIES", self.settings.keep_log_entries.to_string());
+        if self.sealing_keys().exists() {
+            command.env("CONFMAN_SEALING_KEYS", self.sealing_keys());
+        }
         command
     }
 

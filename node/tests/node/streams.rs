@@ -73,8 +73,12 @@ impl<'a> Request<'a> {
 }
 
 impl Stream {
-    /// The next event; none after the last.
+    /// The next event; none after the last. Heartbeats alone do not keep it waiting for ever.
     pub(crate) async fn next(&mut self) -> Option<Event> {
+        timeout(DEADLINE, self.listen_for_event()).await.expect("an event")
+    }
+
+    async fn listen_for_event(&mut self) -> Option<Event> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let event = parse(block);

@@ -145,7 +145,7 @@ async fn a_read_that_names_its_largest_age_is_not_answered_from_an_older_state()
     }
     let refused = eventually("what the survivor has is old", async || {
         let answer = read("?maxAge=1s").await;
-        (answer.status == 503).then_some(answer.problem()).ok_or(answer.status)
+        (answer.status == 503).then(|| answer.problem()).ok_or(answer.status)
     })
     .await;
     assert_eq!(refused.kind(), Some(ProblemType::TooStale), "{refused:?}");

@@ -109,7 +109,7 @@ async fn a_review_is_of_what_the_cluster_accepted() {
     let message = refusal(world.review("bob", "other", json!({"reviewedDigest": other})).await);
     assert!(message.contains("reviewedDigest"), "{message}");
     let message = refusal(world.review("bob", "other", json!({"decision": "Perhaps"})).await);
-    assert!(message.contains("Approve, Reject or Withdraw"), "{message}");
+    assert!(message.contains("Approve, Reject, Publish or Withdraw"), "{message}");
     let message = refusal(world.review("bob", "other", json!({"comment": "x".repeat(2049)})).await);
     assert!(
         message.contains("comment: it has 2049 bytes, the limit is 2048"),
