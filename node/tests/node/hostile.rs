@@ -403,6 +403,7 @@ async fn every_hostile_input_gets_its_documented_answer_and_changes_nothing() {
         if status != line.status || !named || !field {
             wrong.push(format!("{}: {status} {problem}", line.what));
         }
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{}: {answer}", line.what);
         assert!(!answer.contains(&cluster.reader_key), "{}: a key comes back", line.what);
     }
     assert!(wrong.is_empty(), "{} lines:\n{}", wrong.len(), wrong.join("\n"));
