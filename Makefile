@@ -43,6 +43,7 @@ e2e: build ## Run only the story on real pods
 verify: prepare ## Check format, lints, docs, dependencies, tidiness and generated files; writes nothing
 	@$(STEP) "format" cargo fmt --all --check
 	@$(STEP) "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@$(STEP) "lints of planted mistakes" cargo clippy --workspace --features confman-core/planted-mistakes --test core --locked --quiet -- -D warnings
 	@for crate in core api crds; do $(STEP) "confman-$$crate alone" cargo check --package confman-$$crate --locked --quiet; done
 	@$(STEP) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 	@$(STEP) "bans, licences, sources" e2e/tool cargo-deny --all-features --locked check --hide-inclusion-graph bans licenses sources

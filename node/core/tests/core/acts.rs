@@ -1,6 +1,7 @@
-//! What people, machines and forgers might try, at random: three namespaces, two keys, and who has rights is rare.
+//! What people, machines and forgers might try, at random, by objects and over HTTP: four namespaces, two keys, and who
+//! has rights is rare.
 
-use confman_core::namespace::Workflow;
+use confman_core::namespace::{Channels, Workflow};
 use confman_core::publish_request::Decision;
 use proptest::prelude::*;
 
@@ -23,8 +24,16 @@ pub(crate) const PEOPLE: [&str; 12] = [
 ];
 const ANN: usize = 5;
 const ROOT: usize = 6;
-/// Path of each namespace, and the object that declares it.
-pub(crate) const NAMESPACES: [(&str, &str); 3] = [("/pay", "pay"), ("/pay/eu", "eu"), ("/alone", "alone")];
+/// Path of each namespace, and the object that declares it; the last one is made over HTTP.
+pub(crate) const NAMESPACES: [(&str, &str); 4] =
+    [("/pay", "pay"), ("/pay/eu", "eu"), ("/alone", "alone"), ("/web", "web")];
+/// Logins that turn out to be somebody's second one, and whose.
+pub(crate) const SECOND_LOGINS: [(&str, &str); 4] = [
+    ("user:eve", "user:ada"),
+    ("user:dan", "user:carol"),
+    ("user:bob", "user:rob"),
+    ("user:zoe", "user:ann"),
+];
 pub(crate) const KEYS: [&str; 2] = ["rate", "limit"];
 pub(crate) const SUBJECTS: [&str; 6] = ["bob", "carol", "dan", "ada", "group:reviewers", "group:developers"];
 
@@ -61,6 +70,29 @@ pub(crate) enum Act {
         stamp: Stamp,
         /// The digest comes from this other request.
         digest_of: Option<usize>,
+        /// By a login of the reviewer's own, without a stamp.
+        http: bool,
+    },
+    Draft {
+        who: usize,
+        at: (usize, usize),
+        value: u8,
+    },
+    Open {
+        who: usize,
+        at: (usize, usize),
+        value: u8,
+        by_draft: bool,
+    },
+    RollBack {
+        who: usize,
+        at: (usize, usize),
+        to: u64,
+    },
+    /// One more of [`SECOND_LOGINS`] becomes known.
+    Identify {
+        who: usize,
+        which: usize,
     },
     ObjectDeleted {
         which: usize,
@@ -112,6 +144,16 @@ fn any_workflow() -> impl Strategy<Value = Workflow> {
     ]
 }
 
+/// The floor of `/`, which mostly lets people ask and review in both ways.
+fn any_floor() -> impl Strategy<Value = Workflow> {
+    let both = Channels {
+        kubernetes: true,
+        http: true,
+    };
+    let channels = prop::option::weighted(0.7, Just(both));
+    (any_workflow(), channels).prop_map(|(workflow, channels)| Workflow { channels, ..workflow })
+}
+
 fn any_stamp() -> impl Strategy<Value = Stamp> {
     prop_oneof![
         20 => Just(Stamp::Genuine),
@@ -147,21 +189,27 @@ fn any_act() -> impl Strategy<Value = Act> {
         any_decision(),
         any_stamp(),
         prop::option::weighted(0.05, 0..4_usize),
+        any::<bool>(),
     );
+    let open = (who(), at(), 0..4_u8, any::<bool>());
     let change = || (governor(), 0..NAMESPACES.len(), 0..SUBJECTS.len());
     prop_oneof![
         8 => submit.prop_map(|(who, at, value, expecting, on_behalf_of, stamp)| {
             Act::Submit { who, at, value, expecting, on_behalf_of, stamp }
         }),
         1 => (0..4_usize).prop_map(|which| Act::Replay { which }),
-        24 => review.prop_map(|(who, which, decision, stamp, digest_of)| {
-            Act::Review { who, which, decision, stamp, digest_of }
+        36 => review.prop_map(|(who, which, decision, stamp, digest_of, http)| {
+            Act::Review { who, which, decision, stamp, digest_of, http }
         }),
+        3 => (who(), at(), 0..4_u8).prop_map(|(who, at, value)| Act::Draft { who, at, value }),
+        5 => open.prop_map(|(who, at, value, by_draft)| Act::Open { who, at, value, by_draft }),
+        1 => (who(), at(), 0..4_u64).prop_map(|(who, at, to)| Act::RollBack { who, at, to }),
+        1 => (governor(), 0..SECOND_LOGINS.len()).prop_map(|(who, which)| Act::Identify { who, which }),
         1 => (0..4_usize).prop_map(|which| Act::ObjectDeleted { which }),
         2 => (who(), at(), 0..4_u8).prop_map(|(who, at, value)| Act::Write { who, at, value }),
-        2 => change().prop_map(|(who, namespace, subject)| Act::Drop { who, namespace, subject }),
+        5 => change().prop_map(|(who, namespace, subject)| Act::Drop { who, namespace, subject }),
         1 => change().prop_map(|(who, namespace, subject)| Act::Widen { who, namespace, subject }),
-        2 => (governor(), 0..NAMESPACES.len() + 1, prop::option::of(any_workflow()))
+        2 => (governor(), 0..=NAMESPACES.len(), prop::option::of(any_workflow()))
             .prop_map(|(who, namespace, workflow)| Act::Ask { who, namespace, workflow }),
         1 => (0..NAMESPACES.len()).prop_map(|namespace| Act::Release { namespace }),
         1 => Just(Act::Rotate),
@@ -170,7 +218,7 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 pub(crate) fn any_history() -> impl Strategy<Value = History> {
-    let acts = prop::collection::vec(any_act(), 20..80);
+    let acts = prop::collection::vec(any_act(), 30..100);
     let below = prop::option::weighted(0.3, any_workflow());
-    (any_workflow(), below, acts).prop_map(|(floor, below, acts)| History { floor, below, acts })
+    (any_floor(), below, acts).prop_map(|(floor, below, acts)| History { floor, below, acts })
 }

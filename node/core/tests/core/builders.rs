@@ -10,7 +10,8 @@ use confman_core::namespace::{Claim, Governance, NamespaceSettings, Workflow};
 use confman_core::outcome::{Outcome, Rejection};
 use confman_core::principal::{Actor, Principal};
 use confman_core::proposal::{
-    Command, InitialiseCluster, Precondition, PutEntry, Review, ReviewRequest, WithdrawCause, WithdrawRequest,
+    AuthenticatedReview, Command, InitialiseCluster, Precondition, PutEntry, Review, ReviewRequest, WithdrawCause,
+    WithdrawRequest,
 };
 use confman_core::publish_request::{Decision, Operation, RequestSpec};
 use confman_core::stamp::{ReviewStatement, Signed, StampedUser, Statement};
@@ -162,18 +163,45 @@ pub(crate) fn reviewing(id: &str, review: Signed<ReviewStatement>) -> Command {
     }
 }
 
-pub(crate) fn writing(name: &str, namespace: &str, at: &str, text: &str) -> Command {
-    let stamped = user(name);
-    // A caller may also be a subject that no API server stamps, such as an API key.
-    let actor = match Principal::parse(&stamped.username) {
+/// The same by an authenticated caller, with the digest and comment of `statement`.
+pub(crate) fn reviewing_over_http(id: &str, actor: Actor, statement: &ReviewStatement) -> Command {
+    let request_id = request_id(id);
+    let review = AuthenticatedReview {
+        actor,
+        digest: statement.digest,
+        comment: statement.comment.clone(),
+    };
+    let reviewed = |review| ReviewRequest {
+        request_id: request_id.clone(),
+        review: Review::Authenticated(review),
+        verdict: None,
+    };
+    match statement.decision {
+        Decision::Approve => Command::ApproveRequest(reviewed(review)),
+        Decision::Reject => Command::RejectRequest(reviewed(review)),
+        Decision::Publish => Command::PublishApproved(reviewed(review)),
+        Decision::Withdraw => Command::WithdrawRequest(WithdrawRequest {
+            request_id,
+            cause: WithdrawCause::ByActor(review),
+        }),
+    }
+}
+
+/// `ada+staff` as admission sees them, or any subject: also one that no API server stamps, such as an API key.
+pub(crate) fn caller(text: &str) -> Actor {
+    let stamped = user(text);
+    match Principal::parse(&stamped.username) {
         Ok(principal) => Actor {
             principal,
             ..stamped.actor()
         },
         Err(_) => stamped.actor(),
-    };
+    }
+}
+
+pub(crate) fn writing(name: &str, namespace: &str, at: &str, text: &str) -> Command {
     Command::PutEntry(PutEntry {
-        actor,
+        actor: caller(name),
         namespace: path(namespace),
         key: key(at),
         value: value(text),

@@ -2,17 +2,22 @@
 
 use confman_core::access::Role;
 use confman_core::digest::Digest;
+use confman_core::idempotency::Idempotency;
 use confman_core::namespace::{Governance, Workflow};
-use confman_core::proposal::{Command, DeclareNamespace, RegisterStampKey, ReleaseNamespace, SubmitRequest};
+use confman_core::outcome::Outcome;
+use confman_core::proposal::{
+    Command, DeclareNamespace, OpenRequest, Precondition, PutDraft, PutNamespace, RegisterStampKey, ReleaseNamespace,
+    RollBackEntry, SetIdentity, SubmitRequest,
+};
 use confman_core::stamp::{Signed, StampKeyStatement, Statement};
 use confman_core::state::StateView as _;
 
-use crate::acts::{Act, History, KEYS, NAMESPACES, PEOPLE, SUBJECTS, Stamp};
+use crate::acts::{Act, History, KEYS, NAMESPACES, PEOPLE, SECOND_LOGINS, SUBJECTS, Stamp};
 use crate::builders::{
-    KEY, claim, cluster_id, governance, nonce, path, request_id, reviewing, seconds, settings, sign, signing_key, spec,
-    stamp_key, subject, writing,
+    KEY, caller, claim, cluster_id, governance, key, nonce, path, request_id, reviewing, reviewing_over_http, seconds,
+    settings, sign, signing_key, spec, stamp_key, subject, value, writing,
 };
-use crate::world::World;
+use crate::world::{World, changes_something};
 
 /// A history being played.
 struct Play {
@@ -22,6 +27,8 @@ struct Play {
     key: String,
     /// Accepted submissions so far.
     submitted: Vec<SubmitRequest>,
+    /// Ids of all requests for keys so far.
+    asked: Vec<String>,
 }
 
 /// The world after `history`; its log holds all that was tried.
@@ -31,6 +38,7 @@ pub(crate) fn play(history: &History) -> World {
         seconds: 0,
         key: KEY.to_owned(),
         submitted: Vec::new(),
+        asked: Vec::new(),
     };
     play.begin(history.below);
     for act in &history.acts {
@@ -69,12 +77,19 @@ impl Play {
             // What is below the floor is refused, and then the namespace is not there.
             let _: Result<_, _> = self.world.declare("root", at, object, governance);
         }
+        let web = Command::PutNamespace(PutNamespace {
+            actor: caller("root"),
+            path: path("/web"),
+            settings: settings(governance(roles)),
+            expected_revision: None,
+        });
+        self.world.apply(web).expect("a namespace over HTTP");
     }
 
     /// Id of the request that is `which` before the last one.
     fn id(&self, which: usize) -> String {
-        let at = self.submitted.len().checked_sub(which + 1);
-        at.map_or_else(|| "r0".to_owned(), |at| self.submitted[at].request_id.to_string())
+        let at = self.asked.len().checked_sub(which + 1);
+        at.map_or_else(|| "r0".to_owned(), |at| self.asked[at].clone())
     }
 
     /// An id that no request has.
@@ -95,6 +110,9 @@ impl Play {
             Act::Submit { .. } => self.submit(act),
             Act::Replay { which } => self.replay(*which),
             Act::Review { .. } => Some(self.review(act)),
+            Act::Draft { .. } | Act::Open { .. } | Act::RollBack { .. } | Act::Identify { .. } => {
+                Some(self.authenticated(act))
+            }
             Act::ObjectDeleted { which } => {
                 let _: Result<_, _> = self.world.object_deleted(&self.id(*which));
                 None
@@ -145,9 +163,82 @@ impl Play {
         let Some(command) = command else {
             return;
         };
-        let accepted = self.world.apply(command.clone()).is_ok();
-        if let (Command::SubmitRequest(submission), true) = (command, accepted) {
+        // A call over HTTP has a name, so that it happens once.
+        let is_call = command.clone().caller_mut().is_some();
+        let name = Digest::of(self.new_id().as_bytes());
+        let idempotency = is_call.then_some(Idempotency {
+            key: name,
+            fingerprint: name,
+        });
+        let applied = self.world.propose_named(command.clone(), idempotency);
+        let (Ok(Outcome::Request(request)), true) = (&applied.result, changes_something(&applied)) else {
+            return;
+        };
+        let id = request.id.to_string();
+        if !self.asked.contains(&id) {
+            self.asked.push(id);
+        }
+        if let Command::SubmitRequest(submission) = command {
             self.submitted.push(submission);
+        }
+    }
+
+    /// What an authenticated caller tries.
+    fn authenticated(&self, act: &Act) -> Command {
+        let place = |at: &(usize, usize)| (path(NAMESPACES[at.0].0), key(KEYS[at.1]));
+        match act {
+            Act::Draft { who, at, value: wanted } => {
+                let (namespace, key) = place(at);
+                Command::PutDraft(PutDraft {
+                    actor: caller(PEOPLE[*who]),
+                    namespace,
+                    key,
+                    value: value(&wanted.to_string()),
+                    expected: Precondition::Any,
+                    verdict: None,
+                })
+            }
+            Act::Open {
+                who,
+                at,
+                value: wanted,
+                by_draft,
+            } => {
+                let (namespace, key) = place(at);
+                let mut wanted = spec(namespace.as_str(), key.as_str(), &wanted.to_string());
+                if *by_draft {
+                    wanted.draft = wanted.value.take().map(|value| value.digest());
+                }
+                Command::OpenRequest(OpenRequest {
+                    actor: caller(PEOPLE[*who]),
+                    namespace,
+                    spec: wanted,
+                    resubmits: None,
+                    verdict: None,
+                })
+            }
+            Act::RollBack { who, at, to } => {
+                let (namespace, key) = place(at);
+                Command::RollBackEntry(RollBackEntry {
+                    actor: caller(PEOPLE[*who]),
+                    namespace,
+                    key,
+                    to_version: *to,
+                    comment: None,
+                    verdict: None,
+                })
+            }
+            Act::Identify { who, which } => {
+                let cluster = self.world.state.cluster().expect("memory is always readable");
+                let mut identity = cluster.expect("a cluster").identity.clone();
+                let (login, person) = SECOND_LOGINS[*which];
+                identity.aliases.insert(subject(login), subject(person));
+                Command::SetIdentity(SetIdentity {
+                    actor: caller(PEOPLE[*who]),
+                    identity,
+                })
+            }
+            other => unreachable!("{other:?} takes a stamp"),
         }
     }
 
@@ -199,6 +290,7 @@ impl Play {
             decision,
             stamp,
             digest_of,
+            http,
         } = act
         else {
             unreachable!("only reviews review");
@@ -208,6 +300,9 @@ impl Play {
         if let Some(other) = digest_of {
             let other = self.world.request(&self.id(*other));
             statement.digest = other.map_or(Digest::ZERO, |other| other.digest);
+        }
+        if *http {
+            return reviewing_over_http(&id, caller(PEOPLE[*who]), &statement);
         }
         if matches!(stamp, Stamp::Elsewhere) {
             statement.cluster_id = cluster_id("c2");

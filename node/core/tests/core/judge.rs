@@ -5,27 +5,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use confman_core::access::Role;
 use confman_core::digest::{Content, Digest, content_digest};
 use confman_core::entry::Version;
-use confman_core::ids::{ClusterId, NamespacePath};
+use confman_core::ids::{ClusterId, ConfigKey, NamespacePath};
 use confman_core::namespace::{Governance, Workflow};
 use confman_core::outcome::Outcome;
-use confman_core::proposal::{Command, PutEntry, Review, ReviewRequest, SubmitRequest};
-use confman_core::publish_request::Decision;
-use confman_core::stamp::{Signed, StampedUser, Statement};
+use confman_core::principal::{Actor, Principal};
+use confman_core::proposal::{Command, PutDraft, PutEntry, Review, ReviewRequest, RollBackEntry, SubmitRequest};
+use confman_core::publish_request::{Decision, Operation, RequestSpec};
+use confman_core::stamp::{Signed, Statement};
 use confman_core::state::Change;
+use confman_core::value::ConfigValue;
 use ed25519_dalek::{Signature, Verifier as _};
 
-use crate::builders::{signing_key, workflow};
-use crate::world::Entry;
+use crate::builders::{signing_key, spec, subject, workflow};
+use crate::world::{Entry, changes_something};
 
 /// A request as its submission told it.
 struct Asked {
-    command: SubmitRequest,
-    namespace: String,
+    namespace: NamespacePath,
+    key: ConfigKey,
+    /// None for a deletion.
+    value: Option<ConfigValue>,
     base: u64,
     required: usize,
     digest: Digest,
-    /// Accepted approvals: user name, and groups at the time.
-    approvals: Vec<StampedUser>,
+    /// The login that asked.
+    requester: Principal,
+    /// Logins of all who had a hand in it.
+    hands: BTreeSet<Principal>,
+    /// Accepted approvals, with the groups at the time.
+    approvals: Vec<Actor>,
+    is_over: bool,
 }
 
 /// What follows from the accepted entries so far.
@@ -36,18 +45,25 @@ pub(crate) struct Judge {
     /// Path by object name.
     claims: BTreeMap<String, String>,
     live: BTreeMap<(String, String), u64>,
+    versions: BTreeMap<(String, String, u64), Option<ConfigValue>>,
+    /// Value of each draft, and the logins that wrote to it.
+    drafts: BTreeMap<(String, String), (ConfigValue, BTreeSet<Principal>)>,
     asked: BTreeMap<String, Asked>,
     nonces: BTreeSet<String>,
+    /// Person by login.
+    persons: BTreeMap<Principal, Principal>,
 }
 
 impl Judge {
     /// Takes in one entry; fails the test if it published what should not have been.
     pub(crate) fn judge(&mut self, entry: &Entry) {
-        let (Ok(outcome), false) = (&entry.applied.result, entry.applied.changes.is_empty()) else {
+        let (Ok(outcome), true) = (&entry.applied.result, changes_something(&entry.applied)) else {
             return;
         };
         let published: Vec<&Version> = entry.applied.changes.iter().filter_map(version_of).collect();
         match &entry.proposal.command {
+            // What waits for others is not in force.
+            _ if matches!(outcome, Outcome::GovernancePending { .. }) => {}
             Command::InitialiseCluster(command) => {
                 let admins = command.root_admins.iter().cloned().collect();
                 self.cluster = Some(command.cluster_id.clone());
@@ -58,18 +74,35 @@ impl Judge {
                 };
                 self.governance.insert("/".to_owned(), governance);
             }
-            // What waits for others is not in force.
-            Command::DeclareNamespace(_) if matches!(outcome, Outcome::GovernancePending { .. }) => {}
             Command::DeclareNamespace(command) => {
                 let path = command.path.to_string();
                 self.claims.insert(command.claim.name.clone(), path.clone());
                 self.governance.insert(path, command.settings.governance.clone());
             }
+            Command::PutNamespace(command) => {
+                let governance = command.settings.governance.clone();
+                self.governance.insert(command.path.to_string(), governance);
+            }
             Command::ReleaseNamespace(command) => _ = self.claims.remove(&command.claim.name),
+            Command::SetIdentity(command) => self.persons.clone_from(&command.identity.aliases),
             Command::SubmitRequest(command) => self.submitted(command),
+            Command::PutDraft(command) => self.drafted(command),
+            Command::OpenRequest(command) => {
+                let by = (&command.actor, command.actor.principal.clone());
+                self.asked(outcome, (&command.namespace, &command.spec), by);
+            }
+            Command::RollBackEntry(command) => self.rolled_back(command, outcome),
             Command::ApproveRequest(review) => self.approved(review, outcome, &published),
             Command::PutEntry(command) => self.written(command, &published),
-            Command::RegisterStampKey(_) | Command::RejectRequest(_) | Command::WithdrawRequest(_) => {}
+            Command::RejectRequest(review) => {
+                let asked = self.asked.get_mut(review.request_id.as_str());
+                asked.expect("it was submitted").is_over = true;
+            }
+            Command::WithdrawRequest(command) => {
+                let asked = self.asked.get_mut(command.request_id.as_str());
+                asked.expect("it was submitted").is_over = true;
+            }
+            Command::RegisterStampKey(_) => {}
             other => unreachable!("histories do not try {other:?}"),
         }
         let may_publish = matches!(
@@ -82,8 +115,31 @@ impl Judge {
         );
         for version in published {
             let place = (version.namespace.to_string(), version.key.to_string());
+            let (namespace, key) = place.clone();
+            self.versions
+                .insert((namespace, key, version.number), version.value.clone());
+            if self
+                .drafts
+                .get(&place)
+                .is_some_and(|(value, _)| Some(value) == version.value.as_ref())
+            {
+                self.drafts.remove(&place);
+            }
             self.live.insert(place, version.number);
         }
+    }
+
+    fn drafted(&mut self, command: &PutDraft) {
+        let namespace = command.namespace.as_str();
+        assert!(
+            self.rank(namespace, &command.actor) >= Some(Role::Editor),
+            "an editor wrote"
+        );
+        let place = (namespace.to_owned(), command.key.to_string());
+        let before = self.drafts.remove(&place);
+        let mut hands = before.map_or_else(BTreeSet::new, |(_, hands)| hands);
+        hands.insert(command.actor.principal.clone());
+        self.drafts.insert(place, (command.value.clone(), hands));
     }
 
     fn submitted(&mut self, command: &SubmitRequest) {
@@ -96,67 +152,115 @@ impl Judge {
             .get(&command.spec.namespace_ref)
             .expect("a declared namespace")
             .clone();
-        assert!(
-            self.rank(&namespace, &statement.user) >= Some(Role::Editor),
-            "an editor asked"
+        let actor = statement.user.actor();
+        let login = actor.principal.clone();
+        let namespace = NamespacePath::parse(&namespace).expect("a path");
+        self.ask(
+            command.request_id.as_str(),
+            (&namespace, &command.spec),
+            (&actor, login),
         );
-        let base = self.live_version(&namespace, command.spec.key.as_str());
+    }
+
+    fn rolled_back(&mut self, command: &RollBackEntry, outcome: &Outcome) {
+        assert!(
+            self.rank(command.namespace.as_str(), &command.actor) >= Some(Role::Publisher),
+            "a publisher rolled back"
+        );
+        let spec = RequestSpec {
+            operation: Operation::Rollback,
+            value: None,
+            to_version: Some(command.to_version),
+            ..spec(command.namespace.as_str(), command.key.as_str(), "0")
+        };
+        let by = (&command.actor, command.actor.principal.clone());
+        self.asked(outcome, (&command.namespace, &spec), by);
+    }
+
+    fn asked(&mut self, outcome: &Outcome, what: (&NamespacePath, &RequestSpec), by: (&Actor, Principal)) {
+        let Outcome::Request(request) = outcome else {
+            unreachable!("asking answers with the request");
+        };
+        self.ask(request.id.as_str(), what, by);
+    }
+
+    fn ask(&mut self, id: &str, what: (&NamespacePath, &RequestSpec), (actor, login): (&Actor, Principal)) {
+        let (namespace, spec) = what;
+        let at = namespace.as_str();
+        assert!(self.rank(at, actor) >= Some(Role::Editor), "an editor asked");
+        let place = (at.to_owned(), spec.key.to_string());
+        let mut hands: BTreeSet<_> = spec.on_behalf_of.iter().map(|name| login_of(name)).collect();
+        hands.insert(login.clone());
+        let value = match spec.to_version {
+            Some(number) => self.versions[&(place.0.clone(), place.1.clone(), number)].clone(),
+            None => {
+                let wanted = spec.draft.or_else(|| spec.value.as_ref().map(ConfigValue::digest));
+                let draft = self
+                    .drafts
+                    .get(&place)
+                    .filter(|(value, _)| Some(value.digest()) == wanted);
+                hands.extend(draft.iter().flat_map(|(_, hands)| hands.iter().cloned()));
+                spec.value.clone().or_else(|| draft.map(|(value, _)| value.clone()))
+            }
+        };
+        let base = self.live_version(at, spec.key.as_str());
         let digest = content_digest(&Content {
             cluster_id: self.cluster.as_ref().expect("a cluster"),
-            namespace: &NamespacePath::parse(&namespace).expect("a path"),
-            key: &command.spec.key,
-            operation: command.spec.operation,
-            value_digest: command
-                .spec
-                .value
-                .as_ref()
-                .map(confman_core::value::ConfigValue::digest),
+            namespace,
+            key: &spec.key,
+            operation: spec.operation,
+            value_digest: value.as_ref().map(ConfigValue::digest),
             base_version: base,
-            to_version: command.spec.to_version,
+            to_version: spec.to_version,
         });
         let asked = Asked {
-            required: self.required(&namespace, &statement.user.username),
-            command: command.clone(),
-            namespace,
+            namespace: namespace.clone(),
+            key: spec.key.clone(),
+            value,
             base,
+            required: self.required(at, &login),
             digest,
+            requester: login,
+            hands,
             approvals: Vec::new(),
+            is_over: false,
         };
-        self.asked.insert(command.request_id.to_string(), asked);
+        self.asked.insert(id.to_owned(), asked);
     }
 
     fn approved(&mut self, review: &ReviewRequest, outcome: &Outcome, published: &[&Version]) {
         let Outcome::Request(request) = outcome else {
             unreachable!("an approval answers with the request");
         };
-        let asked = self
-            .asked
-            .get_mut(review.request_id.as_str())
-            .expect("it was submitted");
-        let (namespace, key) = (asked.namespace.clone(), asked.command.spec.key.to_string());
-        let Review::Stamped(signed) = &review.review else {
-            unreachable!("histories try stamps only");
+        let id = review.request_id.as_str();
+        let (actor, digest) = match &review.review {
+            Review::Stamped(signed) => {
+                let statement = &signed.statement;
+                assert_signed(signed.as_ref());
+                assert_eq!(Some(&statement.cluster_id), self.cluster.as_ref());
+                assert_eq!(statement.decision, Decision::Approve);
+                assert_eq!(statement.object_uid, id);
+                (statement.user.actor(), statement.digest)
+            }
+            Review::Authenticated(review) => (review.actor.clone(), review.digest),
         };
-        let statement = &signed.statement;
-        assert_signed(signed.as_ref());
-        assert_eq!(Some(&statement.cluster_id), self.cluster.as_ref());
-        assert_eq!(statement.decision, Decision::Approve);
-        assert_eq!(statement.object_uid, review.request_id.as_str());
-        assert_eq!(statement.digest, asked.digest, "they approved what was asked for");
-        asked.approvals.push(statement.user.clone());
-        let asked = &self.asked[review.request_id.as_str()];
-        let requester = &asked.command.requester.statement.user.username;
-        let required = asked.required.max(self.required(&namespace, requester));
-        let eligible: BTreeSet<&str> = asked
+        let asked = self.asked.get_mut(id).expect("it was submitted");
+        assert_eq!(digest, asked.digest, "they approved what was asked for");
+        assert!(!asked.is_over, "what was rejected or taken back stays so");
+        asked.approvals.push(actor);
+        let asked = &self.asked[id];
+        let namespace = asked.namespace.as_str();
+        let required = asked.required.max(self.required(namespace, &asked.requester));
+        let hands: BTreeSet<_> = asked.hands.iter().map(|login| self.person(login)).collect();
+        let eligible: BTreeSet<Principal> = asked
             .approvals
             .iter()
-            .filter(|user| is_human(&user.username))
-            .filter(|user| user.username != *requester)
-            .filter(|user| !asked.command.spec.on_behalf_of.contains(&user.username))
-            .filter(|user| self.rank(&namespace, user) >= Some(Role::Publisher))
-            .map(|user| user.username.as_str())
+            .filter(|actor| is_human(&self.person(&actor.principal)))
+            .filter(|actor| !hands.contains(&self.person(&actor.principal)))
+            .filter(|actor| self.rank(namespace, actor) >= Some(Role::Publisher))
+            .map(|actor| self.person(&actor.principal))
             .collect();
-        let fresh = self.live_version(&namespace, &key) == asked.base;
+        let fresh = self.live_version(namespace, asked.key.as_str()) == asked.base;
         let due = fresh && eligible.len() >= required;
         assert_eq!(
             published.len(),
@@ -166,20 +270,11 @@ impl Judge {
             request.state
         );
         for version in published {
-            let counted: BTreeSet<&str> = version
-                .approvers
-                .iter()
-                .map(|approver| approver.name.as_str())
-                .collect();
+            let counted: BTreeSet<Principal> = version.approvers.iter().cloned().collect();
             assert_eq!(counted, eligible);
-            assert_eq!(
-                version.value, asked.command.spec.value,
-                "what was asked for is what is live"
-            );
-            assert_eq!(
-                (version.namespace.as_str(), version.key.as_str()),
-                (namespace.as_str(), key.as_str())
-            );
+            assert_eq!(version.approvers.len(), eligible.len(), "each of them once");
+            assert_eq!(version.value, asked.value, "what was asked for is what is live");
+            assert_eq!((&version.namespace, &version.key), (&asked.namespace, &asked.key));
         }
     }
 
@@ -190,11 +285,15 @@ impl Judge {
             !self.workflow(namespace).require_approval,
             "approval was required in {namespace}"
         );
-        let names: Vec<_> = command.actor.subjects().map(ToString::to_string).collect();
         assert!(
-            self.rank_of_any(namespace, &names) >= Some(Role::Publisher),
+            self.rank(namespace, &command.actor) >= Some(Role::Publisher),
             "a publisher wrote"
         );
+    }
+
+    /// Who is behind a login, as far as is known now.
+    fn person(&self, login: &Principal) -> Principal {
+        self.persons.get(login).unwrap_or(login).clone()
     }
 
     fn live_version(&self, namespace: &str, key: &str) -> u64 {
@@ -211,12 +310,9 @@ impl Judge {
             .collect()
     }
 
-    fn rank(&self, namespace: &str, user: &StampedUser) -> Option<Role> {
-        let mut names: Vec<String> = user.groups.iter().map(|group| format!("group:{group}")).collect();
-        names.push(match user.username.strip_prefix("system:serviceaccount:") {
-            Some(account) => format!("serviceaccount:{}", account.replacen(':', "/", 1)),
-            None => format!("user:{}", user.username),
-        });
+    fn rank(&self, namespace: &str, actor: &Actor) -> Option<Role> {
+        let mut names: Vec<String> = actor.groups.iter().map(ToString::to_string).collect();
+        names.push(self.person(&actor.principal).to_string());
         self.rank_of_any(namespace, &names)
     }
 
@@ -250,12 +346,14 @@ impl Judge {
         strictest.expect("the top says something")
     }
 
-    fn required(&self, namespace: &str, requester: &str) -> usize {
-        usize::from(self.workflow(namespace).min_approvers) + usize::from(!is_human(requester))
+    fn required(&self, namespace: &str, requester: &Principal) -> usize {
+        let by_machine = !is_human(&self.person(requester));
+        usize::from(self.workflow(namespace).min_approvers) + usize::from(by_machine)
     }
 }
 
-fn version_of(change: &Change) -> Option<&Version> {
+/// The version that a change writes.
+pub(crate) fn version_of(change: &Change) -> Option<&Version> {
     if let Change::PutVersion(version) = change {
         Some(version)
     } else {
@@ -263,8 +361,17 @@ fn version_of(change: &Change) -> Option<&Version> {
     }
 }
 
-fn is_human(username: &str) -> bool {
-    !username.starts_with("system:") && username != "kubernetes-admin"
+fn is_human(person: &Principal) -> bool {
+    let text = person.to_string();
+    text.starts_with("user:") && !text.starts_with("user:system:") && text != "user:kubernetes-admin"
+}
+
+/// The login with this Kubernetes user name.
+fn login_of(username: &str) -> Principal {
+    match username.strip_prefix("system:serviceaccount:") {
+        Some(account) => subject(&format!("serviceaccount:{}", account.replacen(':', "/", 1))),
+        None => subject(&format!("user:{username}")),
+    }
 }
 
 /// Every key of a history is made of its id, so that a forgery shows.

@@ -9,8 +9,11 @@ mod history;
 mod invariants;
 mod judge;
 mod limits;
+#[cfg(feature = "planted-mistakes")]
+mod mistakes;
 mod model;
 mod names;
+mod outbox;
 mod permissions;
 mod scenario;
 mod scenarios;

@@ -1,15 +1,19 @@
 //! Who may do what: the table of the domain's rules, written out, and every role trying every command.
 
 use confman_core::access::{Action, Role, allows};
+use confman_core::api_key::{ApiKeyRecord, KeyScope};
+use confman_core::digest::Digest;
 use confman_core::ids::NamespacePath;
 use confman_core::namespace::{ConfigNamespace, Governance, may};
 use confman_core::outcome::Rejection;
 use confman_core::principal::{Actor, Principal};
-use confman_core::proposal::Command;
+use confman_core::proposal::{Command, IssueApiKey, Precondition, PutDraft, PutNamespace, PutSchema};
 use confman_core::publish_request::Decision;
 use confman_core::state::StateView as _;
 
-use crate::builders::{UNREVIEWED, governance, path, spec, subject, user, verdict, writing};
+use crate::builders::{
+    UNREVIEWED, caller, governance, key, path, seconds, settings, spec, subject, user, value, verdict, writing,
+};
 use crate::world::World;
 
 /// Where a role is held, seen from the namespace in question.
@@ -45,13 +49,17 @@ const TABLE: [(Action, [&str; 5]); 9] = [
 
 /// The same, of what people try.
 #[rustfmt::skip]
-const COMMANDS: [(&str, [&str; 5]); 6] = [
+const COMMANDS: [(&str, [&str; 5]); 10] = [
     ("submit",        ["-EPA", "-EPA", "----", "-EPA", "---A"]),
     ("approve",       ["--PA", "--PA", "----", "--PA", "---A"]),
     ("reject",        ["--PA", "--PA", "----", "--PA", "---A"]),
     ("write",         ["--PA", "--PA", "----", "--PA", "---A"]),
     ("tighten",       ["---A", "---A", "----", "---A", "---A"]),
     ("declare below", ["---A", "---A", "----", "---A", "---A"]),
+    ("draft",         ["-EPA", "-EPA", "----", "-EPA", "---A"]),
+    ("make below",    ["---A", "---A", "----", "---A", "---A"]),
+    ("store schema",  ["---A", "---A", "----", "---A", "---A"]),
+    ("issue key",     ["---A", "---A", "----", "---A", "---A"]),
 ];
 
 const LETTERS: [(Role, &str); 4] = [
@@ -183,6 +191,50 @@ fn who_holds_nothing_may_do_nothing() {
     }
 }
 
+/// What `name` tries over HTTP, by the name of the command.
+fn over_http_command(name: &str, command: &str) -> Command {
+    let actor = caller(name);
+    match command {
+        "draft" => Command::PutDraft(PutDraft {
+            actor,
+            namespace: path("/a/b"),
+            key: key("rate"),
+            value: value("4"),
+            expected: Precondition::Any,
+            verdict: None,
+        }),
+        "make below" => Command::PutNamespace(PutNamespace {
+            actor,
+            path: path("/a/b/d"),
+            settings: settings(governance(&[])),
+            expected_revision: None,
+        }),
+        "store schema" => Command::PutSchema(PutSchema {
+            actor,
+            path: path("/a/b"),
+            text: "{}".to_owned(),
+            expected_revision: None,
+        }),
+        "issue key" => Command::IssueApiKey(IssueApiKey {
+            key: ApiKeyRecord {
+                name: "reader".to_owned(),
+                hash: Digest::of(b"reader"),
+                environment: "test".to_owned(),
+                scope: KeyScope {
+                    namespace: Some(path("/a/b")),
+                    read_only: true,
+                },
+                created_by: actor.principal.clone(),
+                created_at: seconds(0),
+                expires_at: None,
+                revoked_at: None,
+            },
+            actor,
+        }),
+        other => unreachable!("nobody tries to {other}"),
+    }
+}
+
 /// What `name` tries in the world, by the name of the command.
 fn attempt(world: &mut World, name: &str, command: &str) -> String {
     let result = match command {
@@ -202,7 +254,7 @@ fn attempt(world: &mut World, name: &str, command: &str) -> String {
             world.declare(name, "/a/b", "b", tighter)
         }
         "declare below" => world.declare(name, "/a/b/c", "c", governance(&[])),
-        other => unreachable!("nobody tries to {other}"),
+        over_http => world.apply(over_http_command(name, over_http)),
     };
     if let Err(Rejection::Forbidden {
         principal, namespace, ..

@@ -107,8 +107,7 @@ impl World {
             .changes
             .iter()
             .any(|change| matches!(change, Change::AppendAudit(_)));
-        let governed = applied.changes.iter().any(|change| !is_bookkeeping(change));
-        assert_eq!(events, governed, "{:?}", applied.changes);
+        assert_eq!(events, changes_something(&applied), "{:?}", applied.changes);
         self.state.commit(applied.changes.clone());
         self.log.push(Entry {
             at,
@@ -297,6 +296,11 @@ impl World {
     pub(crate) fn put(&mut self, name: &str, text: &str) -> Result<Outcome, Rejection> {
         self.apply(writing(name, "/payments", "rate", text))
     }
+}
+
+/// True if something that people govern has changed.
+pub(crate) fn changes_something(applied: &Applied) -> bool {
+    applied.changes.iter().any(|change| !is_bookkeeping(change))
 }
 
 /// True of what is no part of what people govern: calls that are remembered, and deliveries.

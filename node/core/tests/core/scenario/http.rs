@@ -8,11 +8,10 @@ use confman_core::entry::EntryMeta;
 use confman_core::identity::Identity;
 use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::namespace::{NamespaceSettings, schema_lineage};
-use confman_core::principal::{Actor, Principal};
+use confman_core::principal::Actor;
 use confman_core::proposal::{
-    AuthenticatedReview, Command, DeleteDraft, DeleteEntry, DeleteNamespace, DescribeEntry, IssueApiKey, OpenRequest,
-    Precondition, PutDraft, PutNamespace, PutSchema, Review, ReviewRequest, RevokeApiKey, RollBackEntry, SetIdentity,
-    WithdrawCause, WithdrawRequest,
+    Command, DeleteDraft, DeleteEntry, DeleteNamespace, DescribeEntry, IssueApiKey, OpenRequest, Precondition,
+    PutDraft, PutNamespace, PutSchema, RevokeApiKey, RollBackEntry, SetIdentity,
 };
 use confman_core::publish_request::{Decision, Operation, RequestSpec};
 use confman_core::schema::{KeyRules, Violation};
@@ -20,27 +19,15 @@ use confman_core::state::StateView as _;
 use confman_core::verdict::Verdict;
 use confman_core::webhook::{SecretSource, TargetName, WebhookFormat, WebhookTarget, WebhookUrl};
 
-use crate::builders::{key, path, request_id, seconds, settings, spec, subject, user, value};
+use crate::builders::{caller, key, path, request_id, reviewing_over_http, seconds, settings, spec, subject, value};
 use crate::world::World;
 
 use super::step::Step;
 
-/// `ada+staff` as admission sees them, or any subject.
-pub(super) fn actor(text: &str) -> Actor {
-    let stamped = user(text);
-    match Principal::parse(&stamped.username) {
-        Ok(principal) => Actor {
-            principal,
-            ..stamped.actor()
-        },
-        Err(_) => stamped.actor(),
-    }
-}
-
 impl Step<'_> {
     /// The command of an authenticated caller; none if nobody does that.
     pub(super) fn authenticated(&self, world: &World, verb: &str) -> Option<Command> {
-        let actor = actor(self.who);
+        let actor = caller(self.who);
         Some(match verb {
             "drafts" => {
                 let (namespace, key) = self.place();
@@ -218,32 +205,16 @@ impl Step<'_> {
 
     /// The review of the target by an authenticated caller.
     pub(super) fn authenticated_review(&self, world: &World, decision: Decision, verdict: Option<Verdict>) -> Command {
-        let id = request_id(self.target);
-        let digest = match self.option("digest") {
-            Some(other) => Digest::of(other.as_bytes()),
-            None => world
-                .request(self.target)
-                .map_or(Digest::ZERO, |request| request.digest),
-        };
-        let review = AuthenticatedReview {
-            actor: actor(self.who),
-            digest,
-            comment: self.option("saying").map(str::to_owned),
-        };
-        let reviewed = |review| ReviewRequest {
-            request_id: id.clone(),
-            review: Review::Authenticated(review),
-            verdict,
-        };
-        match decision {
-            Decision::Approve => Command::ApproveRequest(reviewed(review)),
-            Decision::Reject => Command::RejectRequest(reviewed(review)),
-            Decision::Publish => Command::PublishApproved(reviewed(review)),
-            Decision::Withdraw => Command::WithdrawRequest(WithdrawRequest {
-                request_id: id,
-                cause: WithdrawCause::ByActor(review),
-            }),
+        let mut statement = world.review_statement(self.who, self.target, decision);
+        if let Some(other) = self.option("digest") {
+            statement.digest = Digest::of(other.as_bytes());
         }
+        statement.comment = self.option("saying").map(str::to_owned);
+        let mut command = reviewing_over_http(self.target, caller(self.who), &statement);
+        if let Command::ApproveRequest(review) | Command::PublishApproved(review) = &mut command {
+            review.verdict = verdict;
+        }
+        command
     }
 
     /// `hooks=NAME,…`; a name that ends with `+` also hears of the namespaces below.
