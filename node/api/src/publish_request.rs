@@ -273,6 +273,7 @@ impl StepView {
         let Step {
             kind,
             actor,
+            login: _,
             groups: _,
             at,
             position,

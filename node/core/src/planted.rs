@@ -25,13 +25,15 @@ pub enum Mistake {
     RollbackSkipsApproval,
     /// Each login is a person of its own.
     AliasIgnored,
+    /// Who is behind a login is asked when it approves, and not again.
+    LoginForgotten,
     /// What the schemas say does not matter.
     VerdictIgnored,
 }
 
 impl Mistake {
     /// Every mistake.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ApproveTwiceCountsTwice,
         Self::DigestUnchecked,
         Self::ContributorMayApprove,
@@ -41,6 +43,7 @@ impl Mistake {
         Self::RejectedRequestApprovedLater,
         Self::RollbackSkipsApproval,
         Self::AliasIgnored,
+        Self::LoginForgotten,
         Self::VerdictIgnored,
     ];
 
@@ -56,6 +59,7 @@ impl Mistake {
             Self::RejectedRequestApprovedLater => "rejected-request-approved-later",
             Self::RollbackSkipsApproval => "rollback-skips-approval",
             Self::AliasIgnored => "alias-ignored",
+            Self::LoginForgotten => "login-forgotten",
             Self::VerdictIgnored => "verdict-ignored",
         }
     }

@@ -136,8 +136,11 @@ impl fmt::Display for Decision {
 pub struct Step {
     /// What happened.
     pub kind: StepKind,
-    /// In whose name.
+    /// In whose name, as the login was known then.
     pub actor: Principal,
+    /// As the reviewer logged in, where that was another name. Who is behind it may be known otherwise later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<Principal>,
     /// Groups of the reviewer that gave the right to review; so the right can be looked at again when it is decided.
     #[serde(default)]
     pub groups: BTreeSet<Principal>,
@@ -148,6 +151,13 @@ pub struct Step {
     /// What the person wrote, at most 2 KiB.
     #[serde(default)]
     pub comment: Option<String>,
+}
+
+impl Step {
+    /// Every name that it was taken under.
+    pub fn names(&self) -> impl Iterator<Item = &Principal> {
+        [&self.actor].into_iter().chain(&self.login)
+    }
 }
 
 /// Kind of a [`Step`].
@@ -263,12 +273,14 @@ pub struct PublishRequest {
 }
 
 impl PublishRequest {
-    /// Everyone whose approval is counted, in order.
+    /// Every approval that was given, in order.
+    pub fn approvals(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.kind == StepKind::Approved)
+    }
+
+    /// Who gave them.
     pub fn approvers(&self) -> impl Iterator<Item = &Principal> {
-        self.steps
-            .iter()
-            .filter(|step| step.kind == StepKind::Approved)
-            .map(|step| &step.actor)
+        self.approvals().map(|step| &step.actor)
     }
 
     /// The key that it changes, if it changes one.

@@ -18,7 +18,7 @@ use super::context::{Context, Lineage, Step, check_names_no_namespace, each};
 use super::governance_base::content_digest;
 use super::journal::{Journal, Transition};
 use super::opening::required_approvals;
-use super::review::{Review, contributors, counts_as_human, step};
+use super::review::{Review, contributors, counts_as_human, persons_of, step};
 
 /// What the approvals of a request come to.
 pub(super) struct Decided {
@@ -85,7 +85,8 @@ fn decide_governance<V: StateView>(context: &Context<'_, V>, request: &PublishRe
 }
 
 /// Whose approvals count by what holds now, in order: one who has lost the right since, who turned out to be someone who
-/// had a hand in the change, or the same person again, has no say.
+/// had a hand in the change, or the same person again, has no say. Where a login is known for another person now than
+/// then, all of that must hold for both.
 fn eligible<V: StateView>(
     context: &Context<'_, V>,
     request: &PublishRequest,
@@ -95,17 +96,24 @@ fn eligible<V: StateView>(
         return Vec::new();
     };
     let contributors = persons(context, contributors(request));
+    let identity = &cluster.identity;
+    let counts = |approval: &RequestStep, person: &Principal| {
+        counts_as_human(identity, person)
+            && !contributors.contains(person)
+            && is_told_apart(identity, request, person)
+            && has_right(&actor_of(approval, person))
+    };
     let mut counted = BTreeSet::new();
     let mut approvers = Vec::new();
-    for approval in request.steps.iter().filter(|step| step.kind == StepKind::Approved) {
-        let person = cluster.identity.canonical(&approval.actor);
-        let counts = counts_as_human(&cluster.identity, &person)
-            && !contributors.contains(&person)
-            && is_told_apart(&cluster.identity, request, &person)
-            && has_right(&actor_of(approval, &person));
-        if counts && (counted.insert(person.clone()) || is_planted(Mistake::ApproveTwiceCountsTwice)) {
-            approvers.push(person);
+    for approval in request.approvals() {
+        let persons = persons_of(identity, approval);
+        if !persons.iter().all(|person| counts(approval, person)) {
+            continue;
         }
+        if counted.is_disjoint(&persons) || is_planted(Mistake::ApproveTwiceCountsTwice) {
+            approvers.push(identity.canonical(&approval.actor));
+        }
+        counted.extend(persons);
     }
     approvers
 }

@@ -18,7 +18,7 @@ use crate::verdict::Verdict;
 use crate::webhook::WebhookEvent;
 
 use super::Accepted;
-use super::caller::Caller;
+use super::caller::{Caller, persons};
 use super::context::{Context, Lineage, Step, Stop, check_length, each, granting_groups, invalid, live_digest};
 use super::journal::{Journal, Transition};
 use super::judge::{Judged, check, check_protected};
@@ -127,8 +127,10 @@ fn proposed<V: StateView>(
     let on_behalf_of = spec.on_behalf_of.iter();
     let mut contributors: BTreeSet<_> = on_behalf_of
         .map(|username| Principal::from_kubernetes_username(username))
-        .chain([opening.caller.login.clone(), opening.caller.principal().clone()])
+        .chain([opening.caller.login.clone()])
         .collect();
+    // Under the names of now, too: who is behind a login may be known otherwise later.
+    contributors.extend(persons(context, &contributors));
     let value = match spec.operation {
         Operation::Put => {
             let draft = context.view.draft(opening.namespace, &spec.key).map_err(Stop::Fault)?;

@@ -113,18 +113,29 @@ impl<'a> Review<'a> {
 
     /// The step of this review, with the groups that gave the right to it.
     pub(super) fn step<V: StateView>(&self, context: &Context<'_, V>, kind: StepKind) -> RequestStep {
+        let reviewer = self.reviewer.principal();
+        let login = &self.reviewer.login;
         RequestStep {
+            login: (login != reviewer).then(|| login.clone()),
             groups: self.groups(),
-            ..step(context, kind, self.reviewer.principal(), self.comment)
+            ..step(context, kind, reviewer, self.comment)
         }
     }
 
     /// True if this person's step of `kind` is recorded.
     pub(super) fn is_recorded(&self, kind: StepKind) -> bool {
         let reviewer = self.reviewer.principal();
-        let same = |step: &RequestStep| step.kind == kind && self.identity.canonical(&step.actor) == *reviewer;
-        self.request.steps.iter().any(same)
+        let mut steps = self.request.steps.iter().filter(|step| step.kind == kind);
+        steps.any(|step| persons_of(self.identity, step).contains(reviewer))
     }
+}
+
+/// Who took a step, by what is known now of the login and of the person that it was known for then: one, or else two of
+/// whom neither is to be taken for another.
+pub(super) fn persons_of(identity: &Identity, step: &RequestStep) -> BTreeSet<Principal> {
+    let login_is_forgotten = is_planted(Mistake::LoginForgotten);
+    let names = step.names().filter(|name| !login_is_forgotten || **name == step.actor);
+    names.map(|name| identity.canonical(name)).collect()
 }
 
 /// The right that a review of `request` needs.
@@ -211,7 +222,8 @@ fn reviewer_did_not_contribute(review: &Review<'_>) -> Result<(), Rejection> {
 }
 
 fn reviewer_can_be_told_from_the_others(review: &Review<'_>) -> Result<(), Rejection> {
-    let others = review.request.contributors.iter().chain(review.request.approvers());
+    let approvers = review.request.approvals().flat_map(RequestStep::names);
+    let others = review.request.contributors.iter().chain(approvers);
     let everyone: Vec<_> = others.chain([&review.reviewer.login]).collect();
     review
         .identity
@@ -261,6 +273,7 @@ pub(super) fn step<V: StateView>(
     RequestStep {
         kind,
         actor: actor.clone(),
+        login: None,
         groups: BTreeSet::new(),
         at: context.time,
         position: context.at,

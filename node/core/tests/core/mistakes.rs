@@ -11,7 +11,7 @@ use crate::scenario::run;
 use crate::scenarios;
 
 /// Who notices each mistake: at least this scenario, and whether the judge and the model do.
-const NOTICED: [(Mistake, &str, bool, bool); 10] = [
+const NOTICED: [(Mistake, &str, bool, bool); 11] = [
     (Mistake::ApproveTwiceCountsTwice, "two-approvers.txt", true, true),
     (Mistake::DigestUnchecked, "binding.txt", true, true),
     (Mistake::ContributorMayApprove, "drafts.txt", true, true),
@@ -21,6 +21,7 @@ const NOTICED: [(Mistake, &str, bool, bool); 10] = [
     (Mistake::RejectedRequestApprovedLater, "resubmission.txt", true, true),
     (Mistake::RollbackSkipsApproval, "rollback.txt", false, false),
     (Mistake::AliasIgnored, "aliases.txt", false, true),
+    (Mistake::LoginForgotten, "aliases.txt", false, false),
     (Mistake::VerdictIgnored, "verdicts.txt", false, false),
 ];
 

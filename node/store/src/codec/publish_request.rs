@@ -106,6 +106,8 @@ pub struct StepBody {
     comment: Option<String>,
     #[prost(message, repeated, tag = "6")]
     groups: Vec<PrincipalBody>,
+    #[prost(message, optional, tag = "7")]
+    login: Option<PrincipalBody>,
 }
 
 impl From<&Step> for StepBody {
@@ -113,6 +115,7 @@ impl From<&Step> for StepBody {
         let Step {
             kind,
             actor,
+            login,
             groups,
             at,
             position,
@@ -125,6 +128,7 @@ impl From<&Step> for StepBody {
             position: Some((*position).into()),
             comment: comment.clone(),
             groups: groups.iter().map(Into::into).collect(),
+            login: login.as_ref().map(Into::into),
         }
     }
 }
@@ -135,6 +139,7 @@ impl TryFrom<StepBody> for Step {
         Ok(Self {
             kind: StepKind::from_tag(body.kind)?,
             actor: required(body.actor, "step.actor")?.try_into()?,
+            login: body.login.map(TryInto::try_into).transpose()?,
             at: time(body.at),
             groups: repeated(body.groups)?,
             position: required(body.position, "step.position")?.into(),

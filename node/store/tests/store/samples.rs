@@ -195,6 +195,7 @@ pub(crate) fn request(id: &str, state: RequestState, submitted: u64) -> PublishR
     let step = |kind, actor: &str, index| Step {
         kind,
         actor: Principal::user(actor),
+        login: Some(Principal::user("other-login")),
         groups: BTreeSet::new(),
         at: time(4),
         position: position(index),

@@ -43,6 +43,7 @@ fn known(state: RequestState, steps: &[(StepKind, &str)]) -> View {
     let step = |(index, (kind, actor)): (usize, &(StepKind, &str))| Step {
         kind: *kind,
         actor: Principal::user(actor),
+        login: None,
         groups: BTreeSet::new(),
         at: Timestamp::from_millis(0),
         position: LogPosition {
