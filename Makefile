@@ -39,6 +39,13 @@ e2e: build ## Run only the story on real pods
 	@$(STEP) "Kubernetes programs" e2e/kube/cluster build
 	@$(STEP) "story on real pods" cargo test --workspace --locked --test story -- --ignored --nocapture
 
+.PHONY: proofs
+proofs: prepare ## Play a million random workflows, or WORKFLOWS of them, and every order of six commands (release build)
+	@$(STEP) "workflows, judged by their audit export" env CONFMAN_WORKFLOWS=$${WORKFLOWS:-1000000} \
+	cargo test --workspace --locked --release --test audit -- however_many_workflows --nocapture
+	@$(STEP) "every order of commands" env CONFMAN_MODEL_DEPTH=6 \
+	cargo test --workspace --locked --release --test core -- model:: --nocapture
+
 .PHONY: verify
 verify: prepare ## Check format, lints, docs, dependencies, tidiness and generated files; writes nothing
 	@$(STEP) "format" cargo fmt --all --check

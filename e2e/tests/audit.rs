@@ -9,6 +9,8 @@ mod alter;
 mod builders;
 #[path = "../../node/core/tests/core/history.rs"]
 mod history;
+#[path = "audit/workflows.rs"]
+mod workflows;
 #[path = "../../node/core/tests/core/world.rs"]
 #[expect(dead_code, reason = "the tests of the rules use the rest")]
 mod world;
@@ -226,6 +228,12 @@ const FORGERIES: &[Forgery] = &[
         }
         true
     }),
+    ("both approvals are by one login", "approves twice", |event| {
+        if is(event, "request.approved", "r1") {
+            event["actor"]["login"] = "user:deputy".into();
+        }
+        true
+    }),
     ("the requester approves", "approves what they made", |event| {
         if is(event, "request.approved", "r1") {
             event["actor"]["principal"] = "user:ada".into();
@@ -238,6 +246,16 @@ const FORGERIES: &[Forgery] = &[
         }
         true
     }),
+    (
+        "a contributor approves by another name",
+        "approves what they made",
+        |event| {
+            if is(event, "request.approved", "r1") {
+                event["actor"]["login"] = "user:eve".into();
+            }
+            true
+        },
+    ),
     ("a robot approves", "is no person", |event| {
         if is(event, "request.approved", "r5") {
             event["actor"]["principal"] = "serviceaccount:ci/bot".into();

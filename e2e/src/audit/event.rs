@@ -34,6 +34,8 @@ pub(super) struct Event {
     pub(super) computed_hash: String,
     pub(super) action: String,
     pub(super) principal: String,
+    /// Where it is another than the principal.
+    pub(super) login: Option<String>,
     pub(super) namespace: String,
     pub(super) key: Option<String>,
     pub(super) change: Change,
@@ -116,6 +118,7 @@ impl Event {
         let actor = line.member("actor").ok_or("has no actor")?;
         let resource = line.member("resource").ok_or("has no resource")?;
         let (principal, namespace) = (actor.text("principal")?, resource.text("namespace")?);
+        let login = actor.optional_text("login")?;
         let key = resource.optional_text("key")?;
         let change = line.member("change").map(Change::read).transpose()?;
         let workflow = line.member("workflow").map(Workflow::read).transpose()?;
@@ -123,6 +126,7 @@ impl Event {
             place,
             action: line.text("action")?,
             principal,
+            login,
             namespace,
             key,
             change: change.unwrap_or_default(),

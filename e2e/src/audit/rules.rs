@@ -34,7 +34,8 @@ struct Request {
     subject: (String, Option<String>),
     contributors: BTreeSet<String>,
     required: u64,
-    approvers: BTreeSet<String>,
+    /// The names of each approver: of the person, and of the login.
+    approvers: Vec<BTreeSet<String>>,
     has_ended: bool,
 }
 
@@ -87,7 +88,7 @@ impl Rules {
             subject: subject(event),
             contributors,
             required: required.max(least),
-            approvers: BTreeSet::new(),
+            approvers: Vec::new(),
             has_ended: !is_pending,
         };
         if self.requests.insert(workflow.request_id.clone(), request).is_some() {
@@ -125,17 +126,21 @@ impl Rules {
 
     fn approved(&mut self, event: &Event, workflow: &Workflow, wrong: &mut Vec<String>) {
         let approver = &event.principal;
-        if !is_person(approver) {
+        let is_person = is_person(approver);
+        if !is_person {
             wrong.push(format!("{approver} is no person and approves"));
         }
         let Some(request) = self.request(event, workflow, wrong) else {
             return;
         };
-        if request.contributors.contains(approver) {
+        let names: BTreeSet<String> = [approver].into_iter().chain(&event.login).cloned().collect();
+        if !names.is_disjoint(&request.contributors) {
             wrong.push(format!("{approver} approves what they made"));
         }
-        if !request.approvers.insert(approver.clone()) {
+        if request.approvers.iter().any(|other| !names.is_disjoint(other)) {
             wrong.push(format!("{approver} approves twice"));
+        } else if is_person {
+            request.approvers.push(names);
         }
     }
 
@@ -156,8 +161,9 @@ impl Rules {
             return;
         };
         // Whoever turned out to have contributed does not count.
-        let approvers = request.approvers.difference(&request.contributors);
-        let counted = approvers.filter(|approver| is_person(approver)).count() as u64;
+        let approvers = request.approvers.iter();
+        let counts = |names: &&BTreeSet<String>| names.is_disjoint(&request.contributors);
+        let counted = approvers.filter(counts).count() as u64;
         let required = request.required;
         request.has_ended = true;
         self.judged += 1;
