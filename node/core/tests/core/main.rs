@@ -15,6 +15,7 @@ mod model;
 mod names;
 mod outbox;
 mod permissions;
+mod promises;
 mod scenario;
 mod scenarios;
 mod stamps;

@@ -29,6 +29,11 @@ use step::Step;
 
 /// Runs the scenario `text` of the file `name`; the first result that is another than the one written is an error.
 pub(crate) fn run(name: &str, text: &str) -> Result<(), String> {
+    played(name, text).map(|_| ())
+}
+
+/// The same, with the world that it ends in.
+pub(crate) fn played(name: &str, text: &str) -> Result<World, String> {
     let mut play = Play {
         world: World::empty(),
         names: BTreeMap::new(),
@@ -47,7 +52,8 @@ pub(crate) fn run(name: &str, text: &str) -> Result<(), String> {
     }
     assert!(checked > 0, "{name} says something");
     audit::verify(play.world.state.audit(), &play.world.head())
-        .map_err(|error| format!("{name}: the trail does not hold: {error:?}"))
+        .map_err(|error| format!("{name}: the trail does not hold: {error:?}"))?;
+    Ok(play.world)
 }
 
 /// A scenario being played.
