@@ -40,7 +40,7 @@ pub struct RunArgs {
     /// Folder of this node's volume.
     #[arg(long, env = "CONFMAN_DATA_DIR")]
     pub data_dir: PathBuf,
-    /// Where clients are served: plain HTTP with API keys.
+    /// Where clients are served: plain HTTP, or TLS with `--http-tls-dir`.
     #[arg(long, env = "CONFMAN_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
     pub http_address: SocketAddr,
     /// Where the operator is served: TLS with the courier's certificate.
@@ -58,6 +58,13 @@ pub struct RunArgs {
     /// Folder with `ca.crt`, `tls.crt` and `tls.key`.
     #[arg(long, env = "CONFMAN_TLS_DIR")]
     pub tls_dir: PathBuf,
+    /// Folder with `tls.crt` and `tls.key` of the clients' port; without it that is plain HTTP and nobody can log in with a
+    /// client certificate.
+    #[arg(long, env = "CONFMAN_HTTP_TLS_DIR")]
+    pub http_tls_dir: Option<PathBuf>,
+    /// Failed logins that an address, or a name, may have at once before it is slowed.
+    #[arg(long, env = "CONFMAN_LOGIN_FAILURES", default_value_t = default_login_failures())]
+    pub login_failures: u32,
     /// Folder with one file an API key, named like it, holding `sha256:<hex>` of its text.
     #[arg(long, env = "CONFMAN_API_KEYS_DIR")]
     pub api_keys_dir: PathBuf,
@@ -180,6 +187,11 @@ pub struct HealthcheckArgs {
     /// Ask whether the node is ready, not only alive.
     #[arg(long)]
     pub ready: bool,
+}
+
+/// [`confman_api::limits::LOGIN_FAILURES`] as an option has it.
+pub fn default_login_failures() -> u32 {
+    u32::try_from(confman_api::limits::LOGIN_FAILURES.value).unwrap_or(u32::MAX)
 }
 
 fn parse_cluster_id(text: &str) -> Result<ClusterId, String> {

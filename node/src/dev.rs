@@ -65,6 +65,8 @@ pub async fn start(folder: &Path, port: u16, key: &str, webhooks: webhooks::Opti
         metrics_address: loopback(0),
         advertised: None,
         tls_dir: None,
+        http_tls_dir: None,
+        login_failures: crate::args::default_login_failures(),
         api_keys: ApiKeySource::Fixed(vec![(KEY_NAME.to_owned(), key.to_owned())]),
         sealing_keys: None,
         bootstrap_token_file: None,

@@ -10,6 +10,7 @@ pub mod entrance;
 pub mod health;
 pub mod internal;
 pub mod linger;
+pub mod login;
 pub mod namespaces;
 pub mod negotiate;
 pub mod poll;
@@ -35,7 +36,7 @@ use tokio::sync::Semaphore;
 
 use self::call::{Call, read_problem, storage_problem};
 use crate::auth::access::Namespaces;
-use crate::auth::api_keys::ApiKeys;
+use crate::auth::authenticator::Authenticator;
 use crate::judge::Judge;
 use crate::metrics::Metrics;
 use crate::propose::Proposer;
@@ -61,8 +62,8 @@ pub struct App {
     pub judge: Judge,
     /// Sizes for the metrics.
     pub stats: StoreStats,
-    /// Accepted API keys.
-    pub api_keys: ApiKeys,
+    /// Who is let in.
+    pub authenticator: Arc<Authenticator>,
     /// Counters.
     pub metrics: Metrics,
     /// Requests that may be at work at once on the public port.

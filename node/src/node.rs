@@ -1,5 +1,6 @@
 //! The composition root: opens the store, starts Raft and the ports, and stops them in the right order.
 
+mod authentication;
 mod options;
 mod start;
 

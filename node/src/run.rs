@@ -48,6 +48,8 @@ fn options(args: RunArgs) -> NodeOptions {
         metrics_address: args.metrics_address,
         advertised: Some(args.advertise),
         tls_dir: Some(args.tls_dir),
+        http_tls_dir: args.http_tls_dir,
+        login_failures: args.login_failures,
         api_keys: ApiKeySource::Folder(args.api_keys_dir),
         sealing_keys: args.sealing_keys,
         bootstrap_token_file: args.bootstrap_token_file,

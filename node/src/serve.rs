@@ -26,7 +26,8 @@ use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use self::patience::Patient;
-use crate::http::call::{ConnectionPlace, RemoteAddress};
+use crate::auth::certificates::Chain;
+use crate::http::call::{ConnectionPlace, PeerCertificates, RemoteAddress};
 use crate::http::linger;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,6 +59,8 @@ struct Client {
     remote: RemoteAddress,
     /// Free again once the connection has ended, or has become a stream.
     place: ConnectionPlace,
+    /// What it proved to hold the key of.
+    certificates: Option<PeerCertificates>,
 }
 
 /// Binds a port.
@@ -101,6 +104,7 @@ pub async fn serve(listener: Listener, tasks: TaskTracker, stop: CancellationTok
             let client = Client {
                 remote: RemoteAddress(remote.ip()),
                 place: ConnectionPlace(Arc::new(Mutex::new(Some(place)))),
+                certificates: None,
             };
             connection(stream, acceptor, &builder, (router, client), stop).await;
         });
@@ -125,23 +129,43 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
+/// What the client showed in the handshake, leaf first.
+fn shown(connection: &rustls::ServerConnection) -> Option<PeerCertificates> {
+    let certificates = connection.peer_certificates()?;
+    let chain: Chain = certificates
+        .iter()
+        .map(|certificate| certificate.clone().into_owned())
+        .collect();
+    Some(PeerCertificates(chain))
+}
+
 async fn connection(
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
     builder: &Builder<TokioExecutor>,
-    service: (Router, Client),
+    (router, mut client): (Router, Client),
     stop: CancellationToken,
 ) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let Some(acceptor) = acceptor else {
-        return exchange(TokioIo::new(Patient::new(stream, STANDSTILL)), builder, service, stop).await;
+        return exchange(
+            TokioIo::new(Patient::new(stream, STANDSTILL)),
+            builder,
+            (router, client),
+            stop,
+        )
+        .await;
     };
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => exchange(TokioIo::new(Patient::new(stream, STANDSTILL)), builder, service, stop).await,
-        Ok(Err(error)) => tracing::warn!(remote = %service.1.remote.0, %error, "handshake refused"),
-        Err(_) => tracing::debug!(remote = %service.1.remote.0, "handshake took too long"),
+        Ok(Ok(stream)) => {
+            client.certificates = shown(stream.get_ref().1);
+            let stream = TokioIo::new(Patient::new(stream, STANDSTILL));
+            exchange(stream, builder, (router, client), stop).await;
+        }
+        Ok(Err(error)) => tracing::warn!(remote = %client.remote.0, %error, "handshake refused"),
+        Err(_) => tracing::debug!(remote = %client.remote.0, "handshake took too long"),
     }
 }
 
@@ -156,6 +180,9 @@ async fn exchange<S: Read + Write + Unpin + Send + 'static>(
         let (mut request, rest) = linger::lend(request.map(Body::new));
         request.extensions_mut().insert(client.remote);
         request.extensions_mut().insert(client.place.clone());
+        if let Some(certificates) = client.certificates.clone() {
+            request.extensions_mut().insert(certificates);
+        }
         async move {
             let response = router.call(request).await;
             rest.discard().await;
@@ -174,3 +201,6 @@ async fn exchange<S: Read + Write + Unpin + Send + 'static>(
         tracing::debug!(%error, "a connection broke");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
+use crate::auth::certificates::{OptionalCertificate, PeopleCa};
+
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -91,9 +93,7 @@ impl NodeTls {
         if !chain.first().is_some_and(|leaf| names_uri(leaf, &expected)) {
             return Err(TlsError::WrongName { expected });
         }
-        let key_path = folder.join("tls.key");
-        let key =
-            PrivateKeyDer::from_pem_file(&key_path).map_err(|source| TlsError::Read { path: key_path, source })?;
+        let key = read_key(&folder.join("tls.key"))?;
         Ok(Self {
             cluster_id: cluster_id.clone(),
             provider: Arc::new(rustls::crypto::ring::default_provider()),
@@ -144,6 +144,26 @@ impl NodeTls {
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
     }
+}
+
+/// Server side of the public port: `tls.crt` and `tls.key` in `folder`, and a client certificate from whoever has one.
+pub fn public_server(folder: &Path, people: Arc<PeopleCa>) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = read_certificates(&folder.join("tls.crt"))?;
+    let key = read_key(&folder.join("tls.key"))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_client_cert_verifier(Arc::new(OptionalCertificate::new(people)))
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|source| TlsError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

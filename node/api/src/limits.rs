@@ -68,6 +68,10 @@ limits! {
     AUDIT_LINE = "audit-line", 1024 * 1024, "bytes", "Longest line of an audit export that is verified.";
     API_KEY = "api-key", 256, "bytes", "Longest API key.";
     API_KEYS = "api-keys", 10_000, "keys", "Most API keys of a cluster.";
+    TOKEN = "token", 12 * 1024, "bytes", "Longest bearer token.";
+    GROUPS = "groups", 64, "groups", "Most groups of a login.";
+    LOGIN_FAILURES = "login-failures", 20, "failures",
+        "Failed logins of an address, or for a name, before it is slowed; one more is forgiven each 3 seconds.";
     CORRELATION_ID = "correlation-id", 128, "bytes", "Longest X-Correlation-Id.";
     MEMBERS = "members", 7, "members", "Most members of a cluster.";
 }

@@ -6,7 +6,7 @@ mod problems;
 use std::fmt::Write as _;
 
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, Content, ContentBuilder, Info, License, ObjectBuilder, OneOfBuilder, OpenApi, OpenApiBuilder,
     Paths, Ref, RefOr, Required, Response, ResponseBuilder, ResponsesBuilder, Schema, Type,
@@ -32,8 +32,9 @@ use crate::watch::{
 };
 use crate::whoami::{HealthView, RoleView, WhoamiView};
 
-/// Name of the security scheme.
+/// Name of the security scheme of keys; the one of tokens is `bearer`, and client certificates need none in a request.
 const API_KEY_SCHEME: &str = "apiKey";
+const BEARER_SCHEME: &str = "bearer";
 
 /// The document as JSON text with a newline at its end, exactly as committed.
 ///
@@ -131,6 +132,7 @@ fn components() -> ComponentsBuilder {
             API_KEY_SCHEME,
             SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
         )
+        .security_scheme(BEARER_SCHEME, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
 }
 
 fn page(item: &str) -> Schema {
@@ -169,7 +171,9 @@ fn operation(route: &Route) -> utoipa::openapi::path::Operation {
     }
     builder = builder.request_body(bodies::body(route.id));
     if route.access == Access::Known {
-        builder = builder.security(SecurityRequirement::new(API_KEY_SCHEME, Vec::<String>::new()));
+        for scheme in [API_KEY_SCHEME, BEARER_SCHEME] {
+            builder = builder.security(SecurityRequirement::new(scheme, Vec::<String>::new()));
+        }
     }
     builder.responses(responses(route)).build()
 }

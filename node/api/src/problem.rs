@@ -92,6 +92,8 @@ problem_types! {
     HeaderTooLarge = "header-too-large", 431, "The header is too large";
     /// A fault of the node.
     Internal = "internal", 500, "The node failed";
+    /// The keys of the token's issuer cannot be fetched now; the token may be good.
+    IssuerUnavailable = "issuer-unavailable", 503, "The issuer of the token cannot be reached";
     /// No leader within the time a request may wait; nothing was written.
     NoLeader = "no-leader", 503, "The cluster has no leader";
     /// The cluster is not bootstrapped.
@@ -193,6 +195,9 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Object>)]
     pub violations: Vec<Violation>,
+    /// Seconds after which another try makes sense; also the header `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
     /// The state machine's refusal, where it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -212,6 +217,7 @@ impl Problem {
             field: None,
             limit: None,
             violations: Vec::new(),
+            retry_after: None,
             rejection: None,
         }
     }
@@ -240,6 +246,13 @@ impl Problem {
     #[must_use]
     pub fn limit(mut self, limit: impl Into<String>) -> Self {
         self.limit = Some(limit.into());
+        self
+    }
+
+    /// Says after how many seconds to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 

@@ -6,31 +6,51 @@ use std::sync::Arc;
 use confman_core::access::{Action, Role, allows};
 use confman_core::ids::NamespacePath;
 use confman_core::namespace::ConfigNamespace;
-use confman_core::principal::Actor;
+
+use super::known::Known;
 
 /// Every namespace by path, as the store keeps them in memory.
 pub type Namespaces = BTreeMap<NamespacePath, Arc<ConfigNamespace>>;
 
-/// True if a role of `actor` at `path`, or inherited there, allows `action`. Admins of `/` may do everything everywhere.
-/// A path that is no namespace belongs to its nearest ancestor that is one.
-pub fn may(namespaces: &Namespaces, actor: &Actor, action: Action, path: &NamespacePath) -> bool {
-    strongest_role(namespaces, actor, path).is_some_and(|role| allows(role, action))
+/// True if a role of `caller` at `path`, or inherited there, allows `action`, and so does the scope of their credential.
+/// Admins of `/` may do everything everywhere. A path that is no namespace belongs to its nearest ancestor that is one.
+pub fn may(namespaces: &Namespaces, caller: &Known, action: Action, path: &NamespacePath) -> bool {
+    let in_scope = !caller.scope.read_only || reads(action);
+    in_scope && strongest_role(namespaces, caller, path).is_some_and(|role| allows(role, action))
 }
 
-/// The strongest role of `actor` at `path`, inherited ones included.
-pub fn strongest_role(namespaces: &Namespaces, actor: &Actor, path: &NamespacePath) -> Option<Role> {
+/// The strongest role of `caller` at `path`, inherited ones included; none outside of the scope of their credential.
+pub fn strongest_role(namespaces: &Namespaces, caller: &Known, path: &NamespacePath) -> Option<Role> {
+    if !caller.scope.covers(path) {
+        return None;
+    }
     let places = std::iter::once(path.clone()).chain(path.ancestors());
     let lineage = places.filter_map(|place| namespaces.get(&place).map(Arc::as_ref));
-    confman_core::namespace::strongest_role(lineage, actor)
+    confman_core::namespace::strongest_role(lineage, &caller.person)
+}
+
+/// True if `action` changes nothing.
+fn reads(action: Action) -> bool {
+    match action {
+        Action::ReadPublished | Action::ReadDrafts => true,
+        Action::EditDraft
+        | Action::Submit
+        | Action::Review
+        | Action::Publish
+        | Action::Rollback
+        | Action::Govern
+        | Action::DeleteNamespace => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use confman_core::api_key::KeyScope;
     use confman_core::ids::Timestamp;
     use confman_core::namespace::{Governance, NamespaceSettings};
-    use confman_core::principal::Principal;
+    use confman_core::principal::{Actor, Principal};
 
     use super::*;
 
@@ -62,7 +82,11 @@ mod tests {
 
     fn role_at(namespaces: &Namespaces, subject: &str, path: &str) -> Option<Role> {
         let actor = Actor::new(Principal::parse(subject).expect("a valid subject"));
-        strongest_role(namespaces, &actor, &NamespacePath::parse(path).expect("a valid path"))
+        strongest_role(
+            namespaces,
+            &Known::unlimited(actor),
+            &NamespacePath::parse(path).expect("a valid path"),
+        )
     }
 
     #[test]
@@ -96,6 +120,39 @@ mod tests {
             "never cuts root admins"
         );
         assert_eq!(role_at(&all, "key:nobody", "/"), None);
+    }
+
+    #[test]
+    fn a_scope_narrows_what_roles_allow_and_never_widens_it() {
+        let all = namespaces(vec![
+            namespace("/", true, Role::Admin, "key:bot"),
+            namespace("/teams", true, Role::Viewer, "key:other"),
+        ]);
+        let path = |text: &str| NamespacePath::parse(text).expect("a valid path");
+        let scoped = |name: &str, read_only| Known {
+            scope: KeyScope {
+                namespace: Some(path("/teams")),
+                read_only,
+            },
+            ..Known::unlimited(Actor::new(Principal::api_key(name)))
+        };
+        let bot = scoped("bot", false);
+        assert!(may(&all, &bot, Action::Publish, &path("/teams/a")));
+        assert!(
+            !may(&all, &bot, Action::ReadPublished, &path("/")),
+            "outside of the scope"
+        );
+        let reader = scoped("bot", true);
+        assert!(may(&all, &reader, Action::ReadDrafts, &path("/teams")));
+        assert!(
+            !may(&all, &reader, Action::EditDraft, &path("/teams")),
+            "for reading only"
+        );
+        let other = scoped("other", false);
+        assert!(
+            !may(&all, &other, Action::EditDraft, &path("/teams")),
+            "the role does not allow it"
+        );
     }
 
     #[test]

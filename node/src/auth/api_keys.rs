@@ -8,12 +8,14 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use confman_api::limits;
+use confman_core::api_key::KeyState;
 use confman_core::digest::Digest;
 use confman_core::principal::{Actor, Principal};
 use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
-use super::key_form::{RANDOM_BYTES, is_well_formed};
+use super::key_form::RANDOM_BYTES;
+use super::known::Known;
 
 /// How often the folder is looked at.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,10 +31,13 @@ pub enum KeyError {
     /// Nobody has this key.
     #[error("the API key is not known")]
     Unknown,
+    /// It was one.
+    #[error(transparent)]
+    Ended(#[from] KeyState),
 }
 
 /// Digest of each key, and whose it is.
-type Table = BTreeMap<Digest, Arc<Actor>>;
+type Table = BTreeMap<Digest, Arc<Known>>;
 
 /// The keys that are accepted now. Cheap to clone.
 #[derive(Clone, Default)]
@@ -45,25 +50,19 @@ impl ApiKeys {
     pub fn fixed<'a>(keys: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let table: Table = keys
             .into_iter()
-            .map(|(name, text)| (digest_of(text), actor(name)))
+            .map(|(name, text)| (digest_of(text), holder(name)))
             .collect();
         Self {
             table: Arc::new(ArcSwap::from_pointee(table)),
         }
     }
 
-    /// The actor whose key `text` is.
-    pub fn authenticate(&self, text: &str) -> Result<Arc<Actor>, KeyError> {
-        if !is_well_formed(text) {
-            return Err(KeyError::Malformed);
-        }
-        let digest = digest_of(text);
-        let table = self.table.load();
+    /// Whose key it is that has this digest.
+    pub fn holder(&self, digest: &Digest) -> Option<Arc<Known>> {
         // What is looked up is a digest of 256 random bits: how long that takes says nothing about the key.
-        match table.get_key_value(&digest) {
-            Some((known, actor)) if bool::from(known.as_bytes().ct_eq(digest.as_bytes())) => Ok(Arc::clone(actor)),
-            Some(_) | None => Err(KeyError::Unknown),
-        }
+        let table = self.table.load();
+        let (stored, known) = table.get_key_value(digest)?;
+        require_equal(stored, digest).ok().map(|()| Arc::clone(known))
     }
 
     /// Number of accepted keys.
@@ -108,8 +107,14 @@ impl ApiKeys {
     }
 }
 
-fn actor(name: &str) -> Arc<Actor> {
-    Arc::new(Actor::new(Principal::api_key(name)))
+fn holder(name: &str) -> Arc<Known> {
+    Arc::new(Known::unlimited(Actor::new(Principal::api_key(name))))
+}
+
+/// Compares digests in constant time.
+pub fn require_equal(stored: &Digest, shown: &Digest) -> Result<(), KeyError> {
+    let equal = stored.as_bytes().ct_eq(shown.as_bytes());
+    bool::from(equal).then_some(()).ok_or(KeyError::Unknown)
 }
 
 /// Name, size and modification time of every file.
@@ -128,7 +133,7 @@ fn read_if_changed(folder: &Path, seen: Option<&Fingerprint>) -> std::io::Result
         };
         match Digest::parse(text.trim()) {
             Ok(digest) => {
-                table.insert(digest, actor(name));
+                table.insert(digest, holder(name));
             }
             Err(error) => tracing::error!(key = name, %error, "API key ignored; its file must hold its digest"),
         }
@@ -187,15 +192,23 @@ fn hex_digit(value: u8) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::key_form::is_well_formed;
 
     #[test]
-    fn a_generated_key_is_accepted_and_any_other_is_not() {
+    fn a_generated_key_is_known_by_its_digest_and_any_other_is_not() {
         let key = generate("test").expect("randomness is there");
         let keys = ApiKeys::fixed([("reader", key.as_str())]);
-        let who = keys.authenticate(&key).map(|actor| actor.principal.to_string());
-        assert_eq!(who, Ok("key:reader".to_owned()));
+        let who = keys.holder(&digest_of(&key)).map(|known| known.principal.to_string());
+        assert_eq!(who, Some("key:reader".to_owned()));
         let other = generate("test").expect("randomness is there");
-        assert_eq!(keys.authenticate(&other), Err(KeyError::Unknown));
+        assert_eq!(keys.holder(&digest_of(&other)), None);
+    }
+
+    #[test]
+    fn a_key_has_an_environment_and_random_digits() {
+        let key = generate("test").expect("randomness is there");
+        assert!(is_well_formed(&key), "{key}");
+        let long = format!("{key}{}", "a".repeat(300));
         for bad in [
             "",
             "confman",
@@ -204,11 +217,10 @@ mod tests {
             "secret",
             "confman__",
             &key[1..],
+            &long,
         ] {
-            assert_eq!(keys.authenticate(bad), Err(KeyError::Malformed), "{bad:?}");
+            assert!(!is_well_formed(bad), "{bad:?}");
         }
-        let long = format!("{key}{}", "a".repeat(300));
-        assert_eq!(keys.authenticate(&long), Err(KeyError::Malformed));
     }
 
     #[test]

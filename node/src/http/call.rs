@@ -10,24 +10,26 @@ use confman_api::problem::{Problem, ProblemType};
 use confman_api::routes::Route;
 use confman_core::principal::Actor;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Uri, Version};
+use http::{HeaderMap, Uri, Version};
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::trace::Trace;
+use crate::auth::certificates::Chain;
 use crate::auth::credential::Credential;
+use crate::auth::known::Known;
 use crate::propose::Origin;
 use crate::read::{Consistency, ReadError};
-
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Who calls, as far as the route asks for it.
 #[derive(Clone, Debug)]
 pub enum Caller {
     /// The route is open.
     Anyone,
-    /// Somebody with an API key.
-    Known(Arc<Actor>),
+    /// Somebody who logged in, and with what.
+    Known(Arc<Known>, Credential),
+    /// Nobody in particular, where such may read.
+    Anonymous(Arc<Known>),
     /// The operator, by the certificate of its connection.
     Courier,
 }
@@ -39,6 +41,10 @@ pub struct RemoteAddress(pub IpAddr);
 /// The place of a connection among those of its port, put into each of its requests.
 #[derive(Clone, Debug)]
 pub struct ConnectionPlace(pub Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+/// What the client of a connection proved to hold the key of, put into each of its requests.
+#[derive(Clone, Debug)]
+pub struct PeerCertificates(pub Chain);
 
 /// A request that passed the entrance.
 pub struct Call {
@@ -165,32 +171,32 @@ impl Call {
         }
     }
 
-    /// The caller of a route for known callers.
-    pub fn actor(&self) -> Result<&Actor, Problem> {
+    /// The caller of a route for known callers, to be asked what they may do.
+    pub fn actor(&self) -> Result<&Known, Problem> {
         match &self.caller {
-            Caller::Known(actor) => Ok(actor),
+            Caller::Known(known, _) | Caller::Anonymous(known) => Ok(known),
             Caller::Anyone | Caller::Courier => {
-                Err(Problem::new(ProblemType::Unauthorized, "this route needs an API key"))
+                Err(Problem::new(ProblemType::Unauthorized, "this route needs a credential"))
             }
         }
     }
 
-    /// The caller with the address of this connection, as audit events name it.
+    /// The caller as they logged in, with the address of this connection: what commands carry.
     pub fn actor_with_address(&self) -> Result<Actor, Problem> {
         let ip = self.head.extensions.get::<RemoteAddress>();
         let actor = self.actor()?;
         Ok(Actor {
             ip: ip.map(|RemoteAddress(ip)| ip.to_string()),
-            ..actor.clone()
+            ..actor.login.clone()
         })
     }
 
     /// On whose behalf the call writes.
     pub fn origin(&self) -> Result<Origin, Problem> {
         let credential = match &self.caller {
-            Caller::Known(_) => Credential::ApiKey(api_key(self.headers())?.into()),
+            Caller::Known(_, credential) => credential.clone(),
             Caller::Courier => Credential::Courier,
-            Caller::Anyone => {
+            Caller::Anyone | Caller::Anonymous(_) => {
                 let detail = "this route needs a credential";
                 return Err(Problem::new(ProblemType::Unauthorized, detail));
             }
@@ -201,15 +207,6 @@ impl Call {
             idempotency: None,
         })
     }
-}
-
-/// The text of the caller's API key, as it came.
-pub fn api_key(headers: &HeaderMap) -> Result<&str, Problem> {
-    let key = headers
-        .get(API_KEY)
-        .ok_or_else(|| Problem::new(ProblemType::Unauthorized, "the header X-API-Key is missing").field("X-API-Key"))?;
-    // What is no text is no key either.
-    Ok(key.to_str().unwrap_or(""))
 }
 
 /// Parses `500ms` or `5s`, up to a day.

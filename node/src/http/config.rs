@@ -12,7 +12,6 @@ use confman_core::digest::Digest;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::outcome::Outcome;
-use confman_core::principal::Actor;
 use confman_core::proposal::{Command, PutEntry};
 use http::header::{ETAG, VARY};
 use http::{HeaderValue, Response, StatusCode};
@@ -24,6 +23,7 @@ use super::target::{self, KeyTarget};
 use super::write::{Accepted, not_found};
 use super::{body, render, reply, write};
 use crate::auth::access::{Namespaces, may};
+use crate::auth::known::Known;
 use crate::read::Seen;
 use crate::secrets::Place;
 
@@ -56,7 +56,7 @@ impl Target {
 
     /// What it names for `actor`. What may not be read does not exist: a hidden namespace is looked for as a key, like
     /// any name that is not there.
-    fn resolve(&self, namespaces: &Namespaces, actor: &Actor) -> Option<Named<'_>> {
+    fn resolve(&self, namespaces: &Namespaces, actor: &Known) -> Option<Named<'_>> {
         let readable = |path: &NamespacePath| may(namespaces, actor, Action::ReadPublished, path);
         let exists = |path: &&NamespacePath| namespaces.contains_key(*path) && readable(path);
         if let Some(namespace) = self.namespace.as_ref().filter(exists) {

@@ -12,14 +12,15 @@ use confman_api::limits;
 use confman_api::problem::{Problem, ProblemType};
 use confman_api::routes::{Access, Method, Port, ROUTES, Route, RouteId};
 use futures::FutureExt as _;
+use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use tokio::sync::Semaphore;
 
-use super::call::{self, Call, Caller};
+use super::call::{Call, Caller};
 use super::trace::Trace;
 use super::{
-    App, SharedApp, audit, config, drafts, health, internal, namespaces, poll, publish_requests, reply, rollback,
-    schemas, watch, whoami,
+    App, SharedApp, audit, config, drafts, health, internal, login, namespaces, poll, publish_requests, reply,
+    rollback, schemas, watch, whoami,
 };
 
 /// Route label of what has no row.
@@ -115,8 +116,8 @@ async fn handle(
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
     check_header(request.headers())?;
-    let caller = authenticate(app, route.access, request.headers())?;
     let (head, body) = request.into_parts();
+    let caller = authenticate(app, route, &head).await?;
     let call = Call::new(route, caller, trace, head)?;
     // Whoever waits for a change takes no place from those who work.
     if let Some(unchanged) = poll::wait(app, &call).await? {
@@ -179,17 +180,12 @@ async fn dispatch(app: &App, call: &Call, body: Body) -> Result<Response<Body>, 
     }
 }
 
-fn authenticate(app: &App, access: Access, headers: &HeaderMap) -> Result<Caller, Problem> {
-    match access {
+async fn authenticate(app: &App, route: &Route, head: &Parts) -> Result<Caller, Problem> {
+    match route.access {
         Access::Open => Ok(Caller::Anyone),
         // The handshake of that port lets nobody else in.
         Access::Courier => Ok(Caller::Courier),
-        Access::Known => {
-            let authenticated = app.api_keys.authenticate(call::api_key(headers)?);
-            let actor = authenticated
-                .map_err(|error| Problem::new(ProblemType::Unauthorized, error.to_string()).field("X-API-Key"))?;
-            Ok(Caller::Known(actor))
-        }
+        Access::Known => login::log_in(&app.authenticator, route, head).await,
     }
 }
 

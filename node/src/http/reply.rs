@@ -68,13 +68,16 @@ pub fn problem(problem: &Problem) -> Response<Body> {
         StatusCode::UNAUTHORIZED => {
             headers.insert(
                 WWW_AUTHENTICATE,
-                HeaderValue::from_static("ApiKey header=\"X-API-Key\""),
+                HeaderValue::from_static("ApiKey header=\"X-API-Key\", Bearer realm=\"confman\""),
             );
         }
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
+    }
+    if let Some(seconds) = problem.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -17,6 +17,7 @@ use super::App;
 use super::call::{Call, read_problem};
 use super::{body, reply};
 use crate::auth::access::{Namespaces, may};
+use crate::auth::known::Known;
 use crate::propose::Origin;
 use crate::raft::bootstrap::propose_problem;
 use crate::read::Consistency;
@@ -48,8 +49,8 @@ pub async fn begin(
     body: Body,
     (action, namespace): (Action, &NamespacePath),
 ) -> Result<Incoming, Problem> {
-    let actor = call.actor_with_address()?;
-    let check = || check(&app.reader.state().namespaces(), &actor, (action, namespace));
+    let (caller, actor) = (call.actor()?, call.actor_with_address()?);
+    let check = || check(&app.reader.state().namespaces(), caller, (action, namespace));
     if check().is_err() {
         // The role may be newer than what this node has applied.
         let caught_up = app.reader.prepare(Consistency::Linearizable).await;
@@ -62,15 +63,19 @@ pub async fn begin(
     Ok(Incoming { actor, bytes, origin })
 }
 
-fn check(namespaces: &Namespaces, actor: &Actor, (action, namespace): (Action, &NamespacePath)) -> Result<(), Problem> {
-    if !may(namespaces, actor, Action::ReadPublished, namespace) {
+fn check(
+    namespaces: &Namespaces,
+    caller: &Known,
+    (action, namespace): (Action, &NamespacePath),
+) -> Result<(), Problem> {
+    if !may(namespaces, caller, Action::ReadPublished, namespace) {
         return Err(not_found());
     }
-    if may(namespaces, actor, action, namespace) {
+    if may(namespaces, caller, action, namespace) {
         return Ok(());
     }
     Err(Problem::from_rejection(Rejection::Forbidden {
-        principal: actor.principal.clone(),
+        principal: caller.principal.clone(),
         action,
         namespace: namespace.clone(),
     }))

@@ -31,10 +31,14 @@ pub struct NodeOptions {
     pub advertised: Option<String>,
     /// Folder with its certificates; none only for a single node on its own loopback.
     pub tls_dir: Option<PathBuf>,
+    /// Folder with the certificate of the public port; none: plain HTTP.
+    pub http_tls_dir: Option<PathBuf>,
     /// API keys.
     pub api_keys: ApiKeySource,
     /// File with the keys that seal secrets.
     pub sealing_keys: Option<PathBuf>,
+    /// Failed logins that an address may have at once before it is slowed.
+    pub login_failures: u32,
     /// File with the one-use token.
     pub bootstrap_token_file: Option<PathBuf>,
     /// The cluster it is made for.

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::authentication::authenticator;
 use super::{Addresses, ApiKeySource, Node, NodeOptions, Tasks};
 use crate::auth::api_keys::ApiKeys;
 use crate::http::{App, SharedApp, entrance};
@@ -32,7 +33,7 @@ use crate::raft::{self, Raft, leadership};
 use crate::read::Reader;
 use crate::secrets::{KeysError, Secrets};
 use crate::serve::{self, Listener};
-use crate::tls::{NodeTls, TlsError};
+use crate::tls::{self, NodeTls, TlsError};
 use crate::watch::Feed;
 use crate::webhooks;
 use crate::webhooks::outbox::Outbox;
@@ -124,9 +125,9 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
     let judge = Judge::new(volume.reader.clone(), secrets.unwrap_or_default());
     let parts = Parts::new(&options, volume, raft, (peers, judge), addresses)?;
     if let ApiKeySource::Folder(folder) = &options.api_keys {
-        parts.app.api_keys.load(folder).await;
+        parts.api_keys.load(folder).await;
     }
-    parts.serve(sockets, tls.as_ref(), speaker)?;
+    parts.serve(sockets, (&options, tls.as_ref()), speaker)?;
     parts.run_in_background(&options);
     parts.raft.run();
     let Parts {
@@ -224,6 +225,7 @@ struct Parts {
     freshness: Freshness,
     webhooks: webhooks::Service,
     app: SharedApp,
+    api_keys: ApiKeys,
     clients: Tasks,
     background: Tasks,
 }
@@ -268,6 +270,7 @@ impl Parts {
         background.tracker.spawn(filling);
         let outbox = Outbox::new(volume.reader.clone(), reader.clone(), proposer.clone());
         let webhooks = webhooks::Service::new(options.webhooks.clone(), outbox, metrics.clone())?;
+        let (api_keys, authenticator) = authenticator(options, volume.reader.clone());
         let app = Arc::new(App {
             reader,
             feed,
@@ -276,7 +279,7 @@ impl Parts {
             raft: raft.clone(),
             judge,
             stats: volume.stats.clone(),
-            api_keys: api_keys(&options.api_keys),
+            authenticator,
             metrics,
             public_places: Semaphore::new(limits::REQUESTS.value),
             internal_places: Semaphore::new(limits::REQUESTS.value),
@@ -291,13 +294,19 @@ impl Parts {
             freshness,
             webhooks,
             app,
+            api_keys,
             clients,
             background,
         })
     }
 
     /// Starts every port. Peers are served until Raft has stopped, everybody else until the node begins to stop.
-    fn serve(&self, sockets: Sockets, tls: Option<&NodeTls>, speaker: Speaker) -> Result<(), StartError> {
+    fn serve(
+        &self,
+        sockets: Sockets,
+        (options, tls): (&NodeOptions, Option<&NodeTls>),
+        speaker: Speaker,
+    ) -> Result<(), StartError> {
         let listener = |name, socket, tls, router| Listener {
             name,
             socket,
@@ -310,7 +319,12 @@ impl Parts {
         let metrics = entrance::router(Arc::clone(&self.app), Port::Metrics);
         spawn(&self.background, peer);
         spawn(&self.background, listener("metrics", sockets.metrics, None, metrics));
-        spawn(&self.clients, listener("http", sockets.http, None, public));
+        let people = self.app.authenticator.people();
+        let public_tls = options.http_tls_dir.as_deref();
+        let public_tls = public_tls
+            .map(|folder| tls::public_server(folder, people))
+            .transpose()?;
+        spawn(&self.clients, listener("http", sockets.http, public_tls, public));
         // Without certificates nobody can prove to be the courier, so that port stays closed.
         if let (Some(socket), Some(tls)) = (sockets.internal, tls) {
             let internal = entrance::router(Arc::clone(&self.app), Port::Internal);
@@ -328,7 +342,7 @@ impl Parts {
             reader: self.volume.reader.clone(),
             inbox: self.volume.inbox.clone(),
             proposer: self.proposer.clone(),
-            api_keys: self.app.api_keys.clone(),
+            authenticator: Arc::clone(&self.app.authenticator),
             freshness: self.freshness.clone(),
         })
         .max_decoding_message_size(MAX_FRAME_BYTES)
@@ -346,8 +360,9 @@ impl Parts {
         let stop = || self.background.stop.clone();
         let tracker = &self.background.tracker;
         if let ApiKeySource::Folder(folder) = &options.api_keys {
-            tracker.spawn(self.app.api_keys.clone().watch(folder.clone(), stop()));
+            tracker.spawn(self.api_keys.clone().watch(folder.clone(), stop()));
         }
+        tracker.spawn(Arc::clone(&self.app.authenticator).run(stop()));
         let snapshots = SnapshotOptions {
             log_bytes: options.snapshot_log_bytes,
         };
@@ -371,13 +386,6 @@ impl Parts {
 fn spawn(tasks: &Tasks, listener: Listener) {
     let serving = serve::serve(listener, tasks.tracker.clone(), tasks.stop.clone());
     tasks.tracker.spawn(serving);
-}
-
-fn api_keys(source: &ApiKeySource) -> ApiKeys {
-    match source {
-        ApiKeySource::Folder(_) => ApiKeys::default(),
-        ApiKeySource::Fixed(keys) => ApiKeys::fixed(keys.iter().map(|(name, text)| (name.as_str(), text.as_str()))),
-    }
 }
 
 /// Writes the cluster id beside the node id as soon as the state has one, so that the volume never serves another.

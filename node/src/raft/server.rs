@@ -22,7 +22,7 @@ use super::forward;
 use super::freshness::Freshness;
 use super::service::peer_server::Peer;
 use super::wire::Frame;
-use crate::auth::api_keys::ApiKeys;
+use crate::auth::authenticator::Authenticator;
 use crate::propose::Proposer;
 
 /// What the peers' service needs of the node.
@@ -36,8 +36,8 @@ pub struct PeerService {
     pub inbox: SnapshotInbox,
     /// The write path.
     pub proposer: Proposer,
-    /// The keys that this node accepts, also in forwarded writes.
-    pub api_keys: ApiKeys,
+    /// Whom this node lets in, also in forwarded writes.
+    pub authenticator: Arc<Authenticator>,
     /// What readers know about the leader's last message.
     pub freshness: Freshness,
 }
@@ -106,7 +106,7 @@ impl Peer for PeerService {
     async fn forward(&self, request: Request<Streaming<Frame>>) -> Result<Response<Frames>, Status> {
         let leader = forward::Leader {
             proposer: self.proposer.clone(),
-            api_keys: self.api_keys.clone(),
+            authenticator: Arc::clone(&self.authenticator),
         };
         let answers = forward::serve(leader, request.into_inner());
         Ok(Response::new(Box::pin(answers)))

@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use confman_core::ids::ClusterId;
 use confman_store::types::NodeId;
+use rustls::pki_types::CertificateDer;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Request, Status};
 
@@ -107,25 +108,47 @@ pub struct ForwardItem {
     /// The API key that the caller showed; none from the courier.
     #[prost(string, optional, tag = "3")]
     pub api_key: Option<String>,
+    /// The bearer token that the caller showed.
+    #[prost(string, optional, tag = "4")]
+    pub token: Option<String>,
+    /// The client certificate that the caller showed and those above it, in DER.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub certificates: Vec<Vec<u8>>,
 }
 
 impl ForwardItem {
     /// The item `id` of its stream.
     pub(crate) fn new(id: u64, write: Forwarded) -> Self {
         let Forwarded { proposal, credential } = write;
-        let api_key = match credential {
-            Credential::ApiKey(text) => Some(text.as_ref().to_owned()),
-            Credential::Courier => None,
+        let mut item = Self {
+            id,
+            proposal,
+            ..Self::default()
         };
-        Self { id, proposal, api_key }
+        match credential {
+            Credential::ApiKey(text) => item.api_key = Some(text.as_ref().to_owned()),
+            Credential::Bearer(text) => item.token = Some(text.as_ref().to_owned()),
+            Credential::ClientCertificate(chain) => {
+                item.certificates = chain.iter().map(|certificate| certificate.as_ref().to_vec()).collect();
+            }
+            Credential::Courier => {}
+        }
+        item
     }
 
     /// What the caller was authenticated by.
     pub fn credential(&self) -> Credential {
-        match &self.api_key {
-            Some(text) => Credential::ApiKey(text.as_str().into()),
-            None => Credential::Courier,
+        if let Some(text) = &self.api_key {
+            return Credential::ApiKey(text.as_str().into());
         }
+        if let Some(text) = &self.token {
+            return Credential::Bearer(text.as_str().into());
+        }
+        if self.certificates.is_empty() {
+            return Credential::Courier;
+        }
+        let chain = self.certificates.iter().cloned().map(CertificateDer::from);
+        Credential::ClientCertificate(chain.collect())
     }
 }
 

@@ -53,6 +53,7 @@
 //! | `state` | 41 | path, 00, target | `TargetHealth` |
 //! | `state` | 42 | digest of an idempotency key | `IdempotencyRecord` |
 //! | `state` | 43 | end in ms i64, digest of an idempotency key | empty: idempotency keys by their end |
+//! | `state` | 44 | digest of the text of an API key, name | empty: API keys by what callers show |
 //! | `history` | 20 | path, 00, key, 00, number u64 | `Version` |
 //! | `audit` | 30 | index u64, seq u32 | `AuditEvent` |
 //! | `audit` | 31 | path of the namespace *or of one above it*, 00, index u64, seq u32 | empty: audit of a subtree, by time; `/` needs none |
@@ -128,6 +129,8 @@ pub const TARGET_HEALTH: u8 = 0x41;
 pub const IDEMPOTENCY: u8 = 0x42;
 /// Prefix of the idempotency keys by their end.
 pub const IDEMPOTENCY_BY_END: u8 = 0x43;
+/// Prefix of the API keys by the digest of their text.
+pub const API_KEYS_BY_HASH: u8 = 0x44;
 /// Prefix of the versions.
 pub const VERSIONS: u8 = 0x20;
 /// Prefix of the audit events.
@@ -346,6 +349,18 @@ pub fn last_schema(path: &NamespacePath) -> Vec<u8> {
 /// Key of an API key.
 pub fn api_key(name: &str) -> Vec<u8> {
     KeyWriter::new(API_KEYS).text(name).done()
+}
+
+/// What the keys of the rows begin with that name the API keys whose text has this digest.
+pub fn api_keys_by_hash(hash: Digest) -> Vec<u8> {
+    let mut row = vec![API_KEYS_BY_HASH];
+    row.extend_from_slice(hash.as_bytes());
+    row
+}
+
+/// Key of the row that lists the API key `name` under the digest of its text.
+pub fn api_key_by_hash(hash: Digest, name: &str) -> Vec<u8> {
+    KeyWriter(api_keys_by_hash(hash)).text(name).done()
 }
 
 /// Key of a delivery.

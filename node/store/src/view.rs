@@ -8,7 +8,9 @@ mod tests;
 
 use std::sync::Arc;
 
+use confman_core::api_key::ApiKeyRecord;
 use confman_core::cluster::ClusterRecord;
+use confman_core::digest::Digest;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, LogPosition, NamespacePath, RequestId};
 use confman_core::namespace::ConfigNamespace;
@@ -165,7 +167,12 @@ impl StateReader {
         self.point().request(id)
     }
 
-    /// The cluster record; none before bootstrap.
+    /// The API key whose text has the digest `hash`, also when it has ended: two look-ups.
+    pub fn api_key_by_hash(&self, hash: Digest) -> Result<Option<ApiKeyRecord>, ReadError> {
+        self.point().api_key_by_hash(hash)
+    }
+
+    /// The cluster record; none before bootstrap, and the same allocation as long as it does not change.
     pub fn cluster(&self) -> Option<Arc<ClusterRecord>> {
         self.shared.published().cluster.clone()
     }

@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) workflow: Workflow,
     pub(crate) snapshot_log_bytes: u64,
     pub(crate) keep_log_entries: u64,
+    pub(crate) login_failures: u32,
 }
 
 impl Settings {
@@ -43,6 +44,8 @@ impl Settings {
             workflow: Workflow::REVIEWED,
             snapshot_log_bytes: 64 << 20,
             keep_log_entries: 10_000,
+            // Tests guess from one address, many at once.
+            login_failures: 100_000,
         }
     }
 
@@ -227,6 +230,7 @@ impl Cluster {
                 "CONFMAN_SNAPSHOT_LOG_BYTES",
                 self.settings.snapshot_log_bytes.to_string(),
             )
+            .env("CONFMAN_LOGIN_FAILURES", self.settings.login_failures.to_string())
             .env("CONFMAN_KEEP_LOG_ENTRIES", self.settings.keep_log_entries.to_string());
         if self.sealing_keys().exists() {
             command.env("CONFMAN_SEALING_KEYS", self.sealing_keys());

@@ -14,6 +14,7 @@ mod failover;
 mod fuzzed;
 mod hostile;
 mod http;
+mod login;
 mod metrics;
 mod people;
 mod process;

@@ -330,6 +330,7 @@ fn foreign_problem(status: StatusCode) -> Problem {
         field: None,
         limit: None,
         violations: Vec::new(),
+        retry_after: None,
         rejection: None,
     }
 }

@@ -20,6 +20,7 @@ const KNOWN_CALLERS: &[ProblemType] = &[
     ProblemType::Unauthorized,
     ProblemType::Forbidden,
     ProblemType::RateLimited,
+    ProblemType::IssuerUnavailable,
     ProblemType::Overloaded,
 ];
 /// Of a route whose path names something.

@@ -7,12 +7,12 @@ use confman_api::problem::Problem;
 use confman_core::access::Action;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath};
-use confman_core::principal::Actor;
 use confman_store::{LiveRange, ReadError, Room, SnapshotView};
 use http::{Response, StatusCode};
 
 use super::App;
 use crate::auth::access::{Namespaces, may};
+use crate::auth::known::Known;
 use crate::http::call::{Call, bad_parameter, storage_problem};
 use crate::http::{cursor, reply};
 use crate::read::Seen;
@@ -22,7 +22,7 @@ const READ_BYTES: usize = 8 * Room::BYTES;
 
 /// What is listed, and for whom.
 struct Listing {
-    actor: Actor,
+    caller: Known,
     namespace: NamespacePath,
     start: Place,
     recursive: bool,
@@ -54,7 +54,7 @@ pub(super) async fn list(
     }
     let limit = call.page_limit()?;
     let listing = Listing {
-        actor: call.actor()?.clone(),
+        caller: call.actor()?.clone(),
         namespace: namespace.clone(),
         start: start_of(call, namespace)?,
         recursive: call.flag("recursive")?,
@@ -114,7 +114,7 @@ impl Listing {
             .map(|(path, _)| path)
             .take_while(move |path| self.recursive || *path == top)
             .filter(move |path| *path == top || path.is_below(top))
-            .filter(|path| may(namespaces, &self.actor, Action::ReadPublished, path))
+            .filter(|path| may(namespaces, &self.caller, Action::ReadPublished, path))
     }
 
     /// Appends one item as JSON, its value as it is stored.

@@ -8,20 +8,22 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use confman_api::limits;
-use confman_api::problem::Problem;
+use confman_api::problem::{Problem, ProblemType};
 use confman_api::watch::{CLOSED, ClosedReason, ClosedView, READY, RESET, ReadyView, ResetView};
 use confman_core::access::Action;
 use confman_core::ids::NamespacePath;
-use confman_core::principal::Actor;
 use futures::stream;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use crate::auth::access::may;
-use crate::auth::api_keys::ApiKeys;
+use crate::auth::authenticator::{Authenticator, LoginError};
 use crate::auth::credential::Credential;
+use crate::auth::issuers::TokenError;
+use crate::auth::known::Known;
 use crate::http::App;
-use crate::http::call::Call;
+use crate::http::call::{Call, Caller};
+use crate::propose::now;
 use crate::watch::{Change, Feed, Start, Step, Watcher};
 
 const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
@@ -30,35 +32,54 @@ const RETRY_MS: u64 = 1_000;
 
 /// Who watches. Asked again and again: rights and credentials end while a stream goes on.
 pub(super) struct Viewer {
-    api_keys: ApiKeys,
-    credential: Credential,
-    actor: Arc<Actor>,
+    authenticator: Arc<Authenticator>,
+    /// None of a caller without one, where such may read.
+    credential: Option<Credential>,
+    known: Arc<Known>,
 }
 
 impl Viewer {
     /// The caller of `call`.
     pub(super) fn of(app: &App, call: &Call) -> Result<Self, Problem> {
+        let (known, credential) = match &call.caller {
+            Caller::Known(known, credential) => (known, Some(credential.clone())),
+            Caller::Anonymous(known) => (known, None),
+            Caller::Anyone | Caller::Courier => {
+                let detail = "this route needs a credential";
+                return Err(Problem::new(ProblemType::Unauthorized, detail));
+            }
+        };
         Ok(Self {
-            api_keys: app.api_keys.clone(),
-            credential: call.origin()?.credential,
-            actor: Arc::new(call.actor()?.clone()),
+            authenticator: Arc::clone(&app.authenticator),
+            credential,
+            known: Arc::clone(known),
         })
     }
 
     /// Looks whether the credential is still accepted, and whose it is.
-    fn authenticate(&mut self) -> Result<(), ClosedReason> {
-        match self.credential.holder(&self.api_keys) {
-            Some(actor) => {
-                self.actor = actor;
+    async fn authenticate(&mut self) -> Result<(), ClosedReason> {
+        let known = match &self.credential {
+            Some(credential) => self.authenticator.authenticate(credential).await,
+            None => self.authenticator.anonymous(),
+        };
+        match known {
+            Ok(known) => {
+                self.known = known;
                 Ok(())
             }
-            None => Err(ClosedReason::Unauthorized),
+            // That its issuer cannot be asked ends nobody before their time.
+            Err(LoginError::Token(TokenError::KeysUnavailable { .. })) if !self.is_over() => Ok(()),
+            Err(_) => Err(ClosedReason::Unauthorized),
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.known.expires_at.is_some_and(|end| end <= now())
     }
 
     fn may_read(&self, feed: &Feed, namespace: &NamespacePath) -> bool {
         let namespaces = feed.state().namespaces();
-        may(&namespaces, &self.actor, Action::ReadPublished, namespace)
+        may(&namespaces, &self.known, Action::ReadPublished, namespace)
     }
 }
 
@@ -121,7 +142,7 @@ impl EventStream {
             };
             let Some(step) = step else {
                 self.beat = next_beat();
-                self.viewer.authenticate()?;
+                self.viewer.authenticate().await?;
                 self.check_access()?;
                 return Ok(HEARTBEAT);
             };

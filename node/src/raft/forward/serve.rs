@@ -1,5 +1,7 @@
 //! The leader's side of forwarded writes.
 
+use std::sync::Arc;
+
 use confman_core::proposal::Proposal;
 use confman_store::codec::wire;
 use confman_store::{Answer, EncodedProposal};
@@ -8,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use crate::auth::api_keys::ApiKeys;
+use crate::auth::authenticator::Authenticator;
 use crate::propose::{Attempt, Proposer};
 use crate::raft::wire::{ForwardAnswer, ForwardFailure, ForwardItem, ForwardRequest, ForwardResponse, Frame};
 
@@ -21,7 +23,7 @@ const BATCH: usize = 256;
 #[derive(Clone)]
 pub(crate) struct Leader {
     pub(crate) proposer: Proposer,
-    pub(crate) api_keys: ApiKeys,
+    pub(crate) authenticator: Arc<Authenticator>,
 }
 
 /// Writes what comes and answers in the order of the log; frames do not wait for each other.
@@ -49,7 +51,7 @@ async fn write(leader: Leader, request: ForwardRequest, answers: mpsc::Sender<Re
     let mut refused = Vec::new();
     for item in request.items {
         let id = item.id;
-        match leader.read(item) {
+        match leader.read(item).await {
             Ok(proposal) => {
                 ids.push(id);
                 proposals.push(proposal);
@@ -72,11 +74,11 @@ async fn write(leader: Leader, request: ForwardRequest, answers: mpsc::Sender<Re
 
 impl Leader {
     /// The proposal, in the name of whoever its credential belongs to.
-    fn read(&self, item: ForwardItem) -> Result<Proposal, (ForwardFailure, String)> {
+    async fn read(&self, item: ForwardItem) -> Result<Proposal, (ForwardFailure, String)> {
         let credential = item.credential();
         let decoded = EncodedProposal::from_bytes(item.proposal).and_then(|encoded| encoded.decode());
         let proposal = decoded.map_err(|error| (ForwardFailure::Unspecified, error.to_string()))?;
-        let command = credential.authenticate(&self.api_keys, proposal.command);
+        let command = credential.authenticate(&self.authenticator, proposal.command).await;
         let command = command.map_err(|error| {
             tracing::warn!(%error, "a node forwarded a write that this one does not accept");
             (ForwardFailure::Unauthorized, error.to_string())

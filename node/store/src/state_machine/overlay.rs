@@ -189,7 +189,10 @@ impl View<Overlay> {
                 self.put(state, keys::last_schema(&reference.path), &Revision(reference.revision));
                 self.put(state, keys::schema(reference), &*schema);
             }
-            Change::PutApiKey(key) => self.put(state, keys::api_key(&key.name), &*key),
+            Change::PutApiKey(key) => {
+                self.put_only(state, &keys::api_key_by_hash(key.hash, &key.name), &[]);
+                self.put(state, keys::api_key(&key.name), &*key);
+            }
             Change::PutDelivery(delivery) => self.put(state, keys::delivery(&delivery.id), &*delivery),
             Change::DeleteDelivery { id } => self.delete(state, keys::delivery(&id)),
             Change::PutTargetHealth(health) => {

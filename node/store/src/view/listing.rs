@@ -1,5 +1,6 @@
 //! Lists of rows in key order, in pages that are bounded by number and by bytes.
 
+use confman_core::api_key::ApiKeyRecord;
 use confman_core::cluster::StampKey;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
@@ -272,6 +273,18 @@ impl SnapshotView<'_> {
             Ok(bytes.len())
         })?;
         Ok(())
+    }
+
+    /// API keys by name, also those that have ended.
+    pub fn api_keys(&self, after: Option<&str>, limit: usize) -> Result<Page<ApiKeyRecord, String>, ReadError> {
+        let scan = Scan::prefix(Family::State, vec![keys::API_KEYS]).after(after.map(keys::api_key));
+        let mut items: Vec<ApiKeyRecord> = Vec::new();
+        let more = self.scan(scan, &mut Room::for_items(limit), |row_key, bytes| {
+            items.push(decode_row(row_key, bytes)?);
+            Ok(bytes.len())
+        })?;
+        let next = items.last().filter(|_| more).map(|key| key.name.clone());
+        Ok(Page { items, next })
     }
 
     /// Every stamp key.

@@ -74,6 +74,14 @@ impl<R: Rows> View<R> {
 }
 
 impl<R: Rows> View<R> {
+    /// The API key whose text has the digest `hash`, also when it has ended.
+    pub fn api_key_by_hash(&self, hash: Digest) -> Result<Option<ApiKeyRecord>, ReadError> {
+        match self.first_name(&keys::api_keys_by_hash(hash))? {
+            Some(name) => self.api_key(&name),
+            None => Ok(None),
+        }
+    }
+
     /// What follows `prefix` in the first key that begins with it.
     fn first_name(&self, prefix: &[u8]) -> Result<Option<String>, ReadError> {
         let first = self.0.keys(Family::State, prefix, 1)?;

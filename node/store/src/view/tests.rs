@@ -49,6 +49,37 @@ fn delete(at: &str, name: &str, number: u64) -> Change {
     })
 }
 
+#[test]
+fn api_keys_are_found_by_what_callers_show_and_listed_by_name() {
+    let (_folder, store) = store();
+    let named = |name: &str| confman_core::api_key::ApiKeyRecord {
+        name: name.to_owned(),
+        hash: Digest::of(name.as_bytes()),
+        ..crate::samples::api_key()
+    };
+    let keys = ["reader", "writer", "zebra"].map(|name| Change::PutApiKey(Box::new(named(name))));
+    write(&store, 1, keys.to_vec());
+    let found = |text: &str| {
+        store
+            .reader
+            .api_key_by_hash(Digest::of(text.as_bytes()))
+            .expect("readable")
+    };
+    assert_eq!(found("writer"), Some(named("writer")));
+    assert_eq!(found("write"), None);
+    let ended = confman_core::api_key::ApiKeyRecord {
+        revoked_at: Some(crate::samples::time(9)),
+        ..named("writer")
+    };
+    write(&store, 2, vec![Change::PutApiKey(Box::new(ended.clone()))]);
+    assert_eq!(found("writer"), Some(ended.clone()), "also when it has ended");
+    let page = |after| store.reader.read(|view| view.api_keys(after, 2)).expect("readable");
+    assert_eq!(page(None).items, [named("reader"), ended]);
+    assert_eq!(page(None).next.as_deref(), Some("writer"));
+    assert_eq!(page(Some("writer")).items, [named("zebra")]);
+    assert_eq!(page(Some("writer")).next, None);
+}
+
 fn audit(at: &str, index: u64, seq: u32) -> Change {
     Change::AppendAudit(Box::new(audit_event(at, index, seq)))
 }
