@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use confman_core::ids::ClusterId;
+use confman_core::ids::{ClusterId, NamespacePath, Timestamp};
 
 use crate::audit::Anchor;
 use crate::webhooks;
@@ -26,7 +26,7 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Try Confman: one node on this machine's loopback, without TLS, in a temporary folder.
     Dev(DevArgs),
-    /// Make API keys.
+    /// Make, issue, list and revoke API keys.
     Keys(KeysArgs),
     /// Work on exports of the audit trail.
     Audit(AuditArgs),
@@ -154,6 +154,59 @@ pub enum KeysCommand {
     },
     /// Read a key from standard input and print what its file must hold.
     Hash,
+    /// Have the cluster issue a key, and print it; it is shown nowhere else.
+    Issue(IssueArgs),
+    /// List the keys of the cluster that may be revoked with the key in use.
+    List(ServerArgs),
+    /// End a key of the cluster at once.
+    Revoke {
+        /// Its name.
+        name: String,
+        /// Which cluster.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+/// How a cluster is reached by `keys`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServerArgs {
+    /// Address of a node, or several with commas between.
+    #[arg(
+        long,
+        env = "CONFMAN_SERVER",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub server: Vec<String>,
+    /// File with the API key to act with.
+    #[arg(long, env = "CONFMAN_API_KEY_FILE")]
+    pub api_key_file: PathBuf,
+    /// PEM file with the CAs of an https address.
+    #[arg(long, env = "CONFMAN_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Options of `keys issue`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct IssueArgs {
+    /// Name of the new key, never used before.
+    pub name: String,
+    /// Environment in the key, e.g. `prod`.
+    #[arg(long, default_value = "prod", value_parser = parse_environment)]
+    pub environment: String,
+    /// Only for this config namespace and those below it.
+    #[arg(long, value_parser = parse_namespace)]
+    pub namespace: Option<NamespacePath>,
+    /// Only for reading.
+    #[arg(long)]
+    pub read_only: bool,
+    /// When it ends, e.g. `2027-01-01T00:00:00Z`.
+    #[arg(long, value_parser = parse_time)]
+    pub expires_at: Option<Timestamp>,
+    /// Which cluster.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// Options of `audit`.
@@ -192,6 +245,14 @@ pub struct HealthcheckArgs {
 /// [`confman_api::limits::LOGIN_FAILURES`] as an option has it.
 pub fn default_login_failures() -> u32 {
     u32::try_from(confman_api::limits::LOGIN_FAILURES.value).unwrap_or(u32::MAX)
+}
+
+fn parse_namespace(text: &str) -> Result<NamespacePath, String> {
+    NamespacePath::parse(text).map_err(|error| error.to_string())
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn parse_cluster_id(text: &str) -> Result<ClusterId, String> {

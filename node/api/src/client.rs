@@ -3,6 +3,7 @@
 mod audit;
 mod courier;
 mod events;
+mod keys;
 mod read;
 mod transport;
 mod watch;
@@ -13,6 +14,7 @@ use crate::problem::Problem;
 
 pub use audit::{AuditExport, AuditQuery};
 pub use courier::{CourierClient, CourierOptions};
+pub use keys::IdentitySet;
 pub use read::{ReadClient, ReadOptions, ReadValue, Waited, WaitedChange};
 pub use watch::{Watch, WatchOptions, Watched};
 

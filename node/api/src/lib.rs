@@ -1,5 +1,6 @@
 //! The HTTP contract of a Confman node: routes, bodies, problems, limits, and (feature `client`) a typed client.
 
+pub mod api_keys;
 pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;

@@ -12,6 +12,7 @@ use utoipa::openapi::{
     Paths, Ref, RefOr, Required, Response, ResponseBuilder, ResponsesBuilder, Schema, Type,
 };
 
+use crate::api_keys::{ApiKeyView, IssueKeyBody, KeyIssuedView};
 use crate::audit::{
     AuditActorSchema, AuditChangeSchema, AuditEventSchema, AuditHeadView, AuditResourceSchema, AuditVerifyView,
     AuditWorkflowSchema, BrokenView,
@@ -30,7 +31,7 @@ use crate::schema::{BrokenRequestView, SchemaReport, SchemaView, SchemaWrittenVi
 use crate::watch::{
     ChangeView, ChangedRequest, ClosedReason, ClosedView, EVENT_STREAM, ReadyView, ResetReason, ResetView,
 };
-use crate::whoami::{HealthView, RoleView, WhoamiView};
+use crate::whoami::{CredentialKind, HealthView, RoleView, WhoamiView};
 
 /// Name of the security scheme of keys; the one of tokens is `bearer`, and client certificates need none in a request.
 const API_KEY_SCHEME: &str = "apiKey";
@@ -120,6 +121,10 @@ fn components() -> ComponentsBuilder {
         .schema_from::<ClosedView>()
         .schema_from::<ClosedReason>()
         .schema_from::<WhoamiView>()
+        .schema_from::<CredentialKind>()
+        .schema_from::<ApiKeyView>()
+        .schema_from::<IssueKeyBody>()
+        .schema_from::<KeyIssuedView>()
         .schema_from::<RoleView>()
         .schema_from::<HealthView>()
         .schema_from::<Pagination>()
@@ -128,6 +133,7 @@ fn components() -> ComponentsBuilder {
         .schema("KeyPage", page("KeyView"))
         .schema("AuditPage", page("AuditEvent"))
         .schema("NamespacePage", page("NamespaceView"))
+        .schema("ApiKeyPage", page("ApiKeyView"))
         .security_scheme(
             API_KEY_SCHEME,
             SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
@@ -211,7 +217,9 @@ fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         | RouteId::DecidePublishRequest
         | RouteId::RollBack
         | RouteId::AdminRollBack
-        | RouteId::CreateNamespace => &[IDEMPOTENCY],
+        | RouteId::CreateNamespace
+        | RouteId::RevokeKey
+        | RouteId::WriteIdentity => &[IDEMPOTENCY],
         RouteId::AuditRoot | RouteId::Audit => &[(
             "Accept",
             "application/json (default): a page; application/x-ndjson or application/jsonl: an export of the whole \
@@ -226,6 +234,9 @@ fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         | RouteId::ReadNamespace
         | RouteId::ReadSchema
         | RouteId::VerifyAudit
+        | RouteId::IssueKey
+        | RouteId::ListKeys
+        | RouteId::ReadIdentity
         | RouteId::Whoami
         | RouteId::OpenApi
         | RouteId::Health
@@ -279,6 +290,7 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
             .build(),
         RouteId::VerifyAudit => json("what the walk found", "AuditVerifyView"),
         RouteId::WatchRoot | RouteId::Watch => stream(),
+        RouteId::ListKeys => json("a page of API keys", "ApiKeyPage"),
         RouteId::Whoami => json("the caller", "WhoamiView"),
         RouteId::Health | RouteId::Ready => json("it works", "HealthView"),
         RouteId::OpenApi
@@ -288,6 +300,10 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
         | RouteId::CreateNamespace
         | RouteId::DeleteDraft
         | RouteId::DeleteNamespace
+        | RouteId::IssueKey
+        | RouteId::RevokeKey
+        | RouteId::ReadIdentity
+        | RouteId::WriteIdentity
         | RouteId::Metrics
         | RouteId::InternalStatus
         | RouteId::Initialise
@@ -308,13 +324,14 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
     responses = match route.id {
         RouteId::OpenPublishRequest => responses.response("201", json("the request", "PublishRequestView")),
         RouteId::CreateNamespace => responses.response("201", json("the namespace is there", "NamespaceWrittenView")),
-        RouteId::DeleteDraft | RouteId::DeleteNamespace => {
+        RouteId::IssueKey => responses.response("201", json("the key; its text is never shown again", "KeyIssuedView")),
+        RouteId::DeleteDraft | RouteId::DeleteNamespace | RouteId::RevokeKey => {
             responses.response("204", ResponseBuilder::new().description("it is gone").build())
         }
         RouteId::RollBack | RouteId::AdminRollBack => responses
             .response("200", ok)
             .response("202", json("the request that others decide", "PublishRequestView")),
-        RouteId::WriteNamespace | RouteId::DescribeConfig => responses
+        RouteId::WriteNamespace | RouteId::DescribeConfig | RouteId::WriteIdentity => responses
             .response("200", ok)
             .response("202", json("it loosens governance, so others decide", "PendingView")),
         _ => responses.response("200", ok),

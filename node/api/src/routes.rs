@@ -275,6 +275,13 @@ routes! {
     Watch: Public Get "/api/v1/watch/{*path}", Known, "Streams the changes of a namespace, in log order", WATCH;
     VerifyAudit: Public Get "/api/v1/audit:verify", Known,
         "Walks the chain of the audit trail on this node; for admins of the root namespace", VERIFY_AUDIT;
+    IssueKey: Public Post "/api/v1/keys", Known, "Issues an API key and shows its text, once", NONE;
+    ListKeys: Public Get "/api/v1/keys", Known,
+        "Lists the API keys of the cluster whose admin the caller is; their hashes are never shown", PAGED;
+    RevokeKey: Public Delete "/api/v1/keys/{name}", Known, "Ends an API key at once", NONE;
+    ReadIdentity: Public Get "/api/v1/admin/identity", Known, "Reads what can authenticate a person", READ_ONE;
+    WriteIdentity: Public Put "/api/v1/admin/identity", Known,
+        "Changes what can authenticate a person; what is more than a new alias becomes a publish request", NONE;
     Whoami: Public Get "/api/v1/whoami", Known, "Tells who the caller is and which roles they have", NONE;
     OpenApi: Public Get "/api/v1/openapi.json", Open, "This description", NONE;
     Health: Public Get "/health", Open, "Tells whether the process works; never depends on a quorum", NONE;

@@ -65,6 +65,12 @@ impl ApiKeys {
         require_equal(stored, digest).ok().map(|()| Arc::clone(known))
     }
 
+    /// True if a key has this name.
+    pub fn has(&self, name: &str) -> bool {
+        let table = self.table.load();
+        table.values().any(|known| known.login.principal.name == name)
+    }
+
     /// Number of accepted keys.
     pub fn count(&self) -> usize {
         self.table.load().len()

@@ -100,6 +100,11 @@ impl Authenticator {
         self.files.count()
     }
 
+    /// True if this node knows a key of this name by a file.
+    pub fn has_file_key(&self, name: &str) -> bool {
+        self.files.has(name)
+    }
+
     /// When a key was last used on this node since it started.
     pub fn last_used(&self, key_name: &str) -> Option<Timestamp> {
         self.last_used.of(key_name)

@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 use super::call::{Call, Caller};
 use super::trace::Trace;
 use super::{
-    App, SharedApp, audit, config, drafts, health, internal, login, namespaces, poll, publish_requests, reply,
-    rollback, schemas, watch, whoami,
+    App, SharedApp, audit, config, drafts, health, identity, internal, keys, login, namespaces, poll, publish_requests,
+    reply, rollback, schemas, watch, whoami,
 };
 
 /// Route label of what has no row.
@@ -161,6 +161,11 @@ async fn dispatch(app: &App, call: &Call, body: Body) -> Result<Response<Body>, 
         RouteId::AuditRoot | RouteId::Audit => audit::read(app, call).await,
         RouteId::WatchRoot | RouteId::Watch => watch::open(app, call).await,
         RouteId::VerifyAudit => audit::verify::verify(app, call).await,
+        RouteId::IssueKey => keys::issue(app, call, body).await,
+        RouteId::ListKeys => keys::list(app, call).await,
+        RouteId::RevokeKey => keys::revoke(app, call, body).await,
+        RouteId::ReadIdentity => identity::read(app, call).await,
+        RouteId::WriteIdentity => identity::write(app, call, body).await,
         RouteId::Whoami => whoami::read(app, call),
         RouteId::OpenApi => Ok(health::description()),
         RouteId::Health => health::alive(),

@@ -33,6 +33,14 @@ pub struct Incoming {
     origin: Origin,
 }
 
+impl Incoming {
+    /// Forgets the idempotency key: what the first call was answered is not kept, so a repeat is another call.
+    pub fn only_once(mut self) -> Self {
+        self.origin.idempotency = None;
+        self
+    }
+}
+
 /// An accepted command.
 pub struct Accepted {
     /// What came of it.
@@ -63,7 +71,8 @@ pub async fn begin(
     Ok(Incoming { actor, bytes, origin })
 }
 
-fn check(
+/// Whether the caller may do `action`, by their roles and by what their credential is for.
+pub fn check(
     namespaces: &Namespaces,
     caller: &Known,
     (action, namespace): (Action, &NamespacePath),

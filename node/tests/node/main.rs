@@ -14,6 +14,8 @@ mod failover;
 mod fuzzed;
 mod hostile;
 mod http;
+mod identity;
+mod keys;
 mod login;
 mod metrics;
 mod people;

@@ -76,7 +76,8 @@ fn body(route: &Route) -> &'static str {
         RouteId::AdminRollBack => r#"{"namespace":"/apps","key":"colour","toVersion":1}"#,
         RouteId::CreateNamespace => r#"{"path":"/apps/new","settings":{"governance":{"inherit":true}}}"#,
         RouteId::WriteNamespace => r#"{"governance":{"inherit":true}}"#,
-        RouteId::DescribeConfig | RouteId::WriteSchema => "{}",
+        RouteId::IssueKey => r#"{"name":"bot","environment":"test","scope":{"namespace":"/apps"}}"#,
+        RouteId::DescribeConfig | RouteId::WriteSchema | RouteId::WriteIdentity => "{}",
         _ => "1",
     }
 }
@@ -104,13 +105,18 @@ fn with_viewers_role(route: &Route) -> u16 {
         | RouteId::CreateNamespace
         | RouteId::WriteNamespace
         | RouteId::DeleteNamespace
-        | RouteId::WriteSchema => 403,
-        // Nobody gave them a role on the root, drafts are for editors, and there is no schema.
+        | RouteId::WriteSchema
+        | RouteId::IssueKey => 403,
+        // Nobody gave them a role on the root, drafts are for editors, keys for admins, and there is no schema.
         RouteId::ListRoot
         | RouteId::AuditRoot
         | RouteId::WatchRoot
         | RouteId::VerifyAudit
         | RouteId::ReadDraft
+        | RouteId::ListKeys
+        | RouteId::RevokeKey
+        | RouteId::ReadIdentity
+        | RouteId::WriteIdentity
         | RouteId::ReadSchema => 404,
         // It is published.
         RouteId::DecidePublishRequest => 409,

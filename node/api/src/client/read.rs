@@ -29,7 +29,7 @@ pub struct ReadOptions {
 #[derive(Clone)]
 pub struct ReadClient {
     pub(super) transport: Transport,
-    api_key: String,
+    pub(super) api_key: String,
 }
 
 /// Answer to a conditional read.

@@ -17,7 +17,8 @@ pub(super) fn body(id: RouteId) -> Option<RequestBody> {
         RouteId::RollBack => named("RollbackBody"),
         RouteId::AdminRollBack => named("NamedRollbackBody"),
         RouteId::CreateNamespace => named("CreateNamespaceBody"),
-        RouteId::WriteNamespace | RouteId::WriteSchema => Some(json(any_content())),
+        RouteId::IssueKey => named("IssueKeyBody"),
+        RouteId::WriteNamespace | RouteId::WriteSchema | RouteId::WriteIdentity => Some(json(any_content())),
         RouteId::ListRoot
         | RouteId::ReadConfig
         | RouteId::DeleteConfig
@@ -33,6 +34,9 @@ pub(super) fn body(id: RouteId) -> Option<RequestBody> {
         | RouteId::VerifyAudit
         | RouteId::WatchRoot
         | RouteId::Watch
+        | RouteId::ListKeys
+        | RouteId::RevokeKey
+        | RouteId::ReadIdentity
         | RouteId::Whoami
         | RouteId::OpenApi
         | RouteId::Health

@@ -1,0 +1,53 @@
+//! What can authenticate a person: read and changed by the admins of `/`. What is more than a new alias becomes a publish
+//! request, which another of them approves.
+
+use axum::body::Body;
+use confman_api::namespaces::PendingView;
+use confman_api::problem::Problem;
+use confman_core::access::Action;
+use confman_core::identity::Identity;
+use confman_core::ids::NamespacePath;
+use confman_core::outcome::Outcome;
+use confman_core::proposal::{Command, SetIdentity};
+use http::{Response, StatusCode};
+
+use super::App;
+use super::call::Call;
+use super::write::{self, not_found};
+use super::{body, reply};
+use crate::auth::access::Namespaces;
+
+/// What is in force.
+pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
+    let (caller, root) = (call.actor()?, NamespacePath::root());
+    let check = |namespaces: &Namespaces| write::check(namespaces, caller, (Action::Govern, &root));
+    let seen = app.fresh_for(call, |namespaces| check(namespaces).is_ok()).await?;
+    check(&app.reader.state().namespaces())?;
+    let cluster = app.reader.state().cluster().ok_or_else(not_found)?;
+    let mut response = reply::json(&cluster.identity)?;
+    reply::mark_seen(&mut response, seen);
+    Ok(response)
+}
+
+/// 200 if it is in force now, 202 with the request that others decide.
+pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
+    let incoming = write::begin(app, call, body, (Action::Govern, &NamespacePath::root())).await?;
+    body::expect_json(call.headers())?;
+    let identity: Identity = body::parse_json(&incoming.bytes)?;
+    let command = Command::SetIdentity(SetIdentity {
+        actor: incoming.actor.clone(),
+        identity: identity.clone(),
+    });
+    let accepted = write::propose(app, incoming, command).await?;
+    match accepted.outcome {
+        Outcome::IdentitySet => write::answer(StatusCode::OK, &identity, accepted.index),
+        Outcome::GovernancePending { path, request_id } => {
+            let view = PendingView {
+                namespace: path,
+                request_id,
+            };
+            write::answer(StatusCode::ACCEPTED, &view, accepted.index)
+        }
+        other => Err(reply::unexpected(&other)),
+    }
+}
