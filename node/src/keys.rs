@@ -1,6 +1,7 @@
 //! `confman-node keys`: makes API keys and the digests that their files hold, and has the cluster issue and revoke its own.
 
 use std::io::{BufRead as _, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -41,12 +42,12 @@ fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()
 }
 
 fn client(server: &ServerArgs) -> anyhow::Result<ReadClient> {
-    let read = |path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let key = String::from_utf8(read(&server.api_key_file)?).context("the API key is no text")?;
     let client = ReadClient::new(&ReadOptions {
         endpoints: server.server.clone(),
         api_key: key.trim().to_owned(),
-        ca_pem: server.ca_file.as_ref().map(read).transpose()?,
+        ca_pem: server.ca_file.as_deref().map(read).transpose()?,
         timeout: TIMEOUT,
     })?;
     Ok(client)
