@@ -17,7 +17,7 @@ pub struct WhoamiView {
     /// As they logged in.
     #[schema(value_type = String)]
     pub login: Principal,
-    /// Who vouches for the login; absent for ServiceAccounts and API keys.
+    /// Who vouches for the login; absent for service accounts and API keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realm: Option<String>,
     /// What they showed.

@@ -128,11 +128,9 @@ impl Authenticator {
         }
         let known = self.authenticate(credential).await;
         match (&known, credential) {
-            // Nobody's fault, at least not the caller's.
-            (Err(LoginError::Token(TokenError::KeysUnavailable { .. })), _) => {}
+            // An issuer that is away is not the caller's fault; and the time of its last use tells of a key.
+            (Err(LoginError::Token(TokenError::KeysUnavailable { .. })), _) | (Ok(_), Credential::ApiKey(_)) => {}
             (Err(_), _) => self.throttle.failed(&attempt, now),
-            // The time of its last use tells.
-            (Ok(_), Credential::ApiKey(_)) => {}
             (Ok(_), _) => self.throttle.succeeded(&attempt, now),
         }
         known

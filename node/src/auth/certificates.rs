@@ -68,8 +68,8 @@ impl PeopleCa {
         let (leaf, intermediates) = chain.split_first().ok_or(CertificateProblem::Name)?;
         let seconds = u64::try_from(now.as_millis() / 1000).unwrap_or(0);
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-        let verified = verifier.0.verify_client_cert(leaf, intermediates, now);
-        verified.map_err(|error| CertificateProblem::Untrusted(error.to_string()))?;
+        let checked = verifier.0.verify_client_cert(leaf, intermediates, now);
+        checked.map_err(|error| CertificateProblem::Untrusted(error.to_string()))?;
         holder(leaf).ok_or(CertificateProblem::Name)
     }
 }

@@ -14,7 +14,7 @@ use confman_api::routes::{Access, Method, Port, ROUTES, Route, RouteId};
 use futures::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::call::{Call, Caller};
 use super::trace::Trace;
@@ -117,23 +117,27 @@ async fn handle(
 ) -> Result<Response<Body>, Problem> {
     check_header(request.headers())?;
     let (head, body) = request.into_parts();
+    // To find out who calls is work already.
+    let place = take_place(app, route)?;
     let caller = authenticate(app, route, &head).await?;
     let call = Call::new(route, caller, trace, head)?;
     // Whoever waits for a change takes no place from those who work.
+    drop(place);
     if let Some(unchanged) = poll::wait(app, &call).await? {
         return Ok(unchanged);
     }
-    // Probes and metrics must work when everything else is busy.
+    let _place = take_place(app, route)?;
+    dispatch(app, &call, body).await
+}
+
+/// One of the places of those who are worked for. Probes and metrics must work when everything else is busy.
+fn take_place<'a>(app: &'a App, route: &Route) -> Result<Option<SemaphorePermit<'a>>, Problem> {
     let places = match route.access {
         Access::Open => None,
         Access::Known => Some(&app.public_places),
         Access::Courier => Some(&app.internal_places),
     };
-    let _place = places
-        .map(Semaphore::try_acquire)
-        .transpose()
-        .map_err(|_| overloaded())?;
-    dispatch(app, &call, body).await
+    places.map(Semaphore::try_acquire).transpose().map_err(|_| overloaded())
 }
 
 /// One handler a route.

@@ -39,15 +39,15 @@ pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>,
         identity: identity.clone(),
     });
     let accepted = write::propose(app, incoming, command).await?;
-    match accepted.outcome {
-        Outcome::IdentitySet => write::answer(StatusCode::OK, &identity, accepted.index),
-        Outcome::GovernancePending { path, request_id } => {
-            let view = PendingView {
-                namespace: path,
-                request_id,
-            };
-            write::answer(StatusCode::ACCEPTED, &view, accepted.index)
-        }
-        other => Err(reply::unexpected(&other)),
+    if let Outcome::IdentitySet = accepted.outcome {
+        return write::answer(StatusCode::OK, &identity, accepted.index);
     }
+    let Outcome::GovernancePending { path, request_id } = accepted.outcome else {
+        return Err(reply::unexpected(&accepted.outcome));
+    };
+    let view = PendingView {
+        namespace: path,
+        request_id,
+    };
+    write::answer(StatusCode::ACCEPTED, &view, accepted.index)
 }

@@ -125,10 +125,10 @@ pub async fn revoke(app: &App, call: &Call, body: Body) -> Result<Response<Body>
         name: record.name,
     });
     let accepted = write::propose(app, incoming, command).await?;
-    match accepted.outcome {
-        Outcome::ApiKeyRevoked { .. } => Ok(write::empty(accepted.index)),
-        other => Err(reply::unexpected(&other)),
-    }
+    let Outcome::ApiKeyRevoked { .. } = accepted.outcome else {
+        return Err(reply::unexpected(&accepted.outcome));
+    };
+    Ok(write::empty(accepted.index))
 }
 
 async fn find(app: &App, name: &str) -> Result<ApiKeyRecord, Problem> {

@@ -49,25 +49,23 @@ fn shown(head: &Parts) -> Result<Option<Credential>, Problem> {
     let certificates = head.extensions.get::<PeerCertificates>();
     let certificate = certificates.map(|PeerCertificates(chain)| Credential::ClientCertificate(Arc::clone(chain)));
     let mut all = [key, bearer, certificate].into_iter().flatten();
-    match (all.next(), all.next()) {
-        (shown, None) => Ok(shown),
-        (_, Some(_)) => {
-            let detail = "the request carries more than one of an API key, a bearer token and a client certificate; \
-                          send exactly one";
-            Err(Problem::new(ProblemType::Unauthorized, detail).field(API_KEY_FIELD))
-        }
+    let shown = all.next();
+    if all.next().is_some() {
+        let detail = "the request carries more than one of an API key, a bearer token and a client certificate; \
+                      send exactly one";
+        return Err(Problem::new(ProblemType::Unauthorized, detail).field(API_KEY_FIELD));
     }
+    Ok(shown)
 }
 
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName, field: &str) -> Result<Option<&'h HeaderValue>, Problem> {
     let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (value, None) => Ok(value),
-        (_, Some(_)) => {
-            let detail = format!("the header {field} is there twice");
-            Err(Problem::new(ProblemType::Unauthorized, detail).field(field))
-        }
+    let value = values.next();
+    if values.next().is_some() {
+        let detail = format!("the header {field} is there twice");
+        return Err(Problem::new(ProblemType::Unauthorized, detail).field(field));
     }
+    Ok(value)
 }
 
 /// What is no text is no credential either.

@@ -35,6 +35,7 @@ pub struct Incoming {
 
 impl Incoming {
     /// Forgets the idempotency key: what the first call was answered is not kept, so a repeat is another call.
+    #[must_use]
     pub fn only_once(mut self) -> Self {
         self.origin.idempotency = None;
         self

@@ -158,6 +158,7 @@ async fn what_is_due_is_fetched_in_the_background() {
 
 /// Every token here has one thing wrong with it.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn hostile_tokens_are_refused_for_what_is_wrong_with_them() {
     let (signer, rsa, stranger) = (Signer::es256("one"), Signer::rs256("two"), Signer::es256("one"));
     let server = Server::start(&[&signer, &rsa]).await;
