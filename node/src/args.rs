@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use confman_core::ids::{ClusterId, NamespacePath, Timestamp};
 
 use crate::audit::Anchor;
@@ -87,6 +87,9 @@ pub struct RunArgs {
     /// How webhooks are sent.
     #[command(flatten)]
     pub webhooks: WebhookArgs,
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// Options of webhooks, see `docs/webhooks.md`.
@@ -133,6 +136,26 @@ pub struct DevArgs {
     /// How webhooks are sent; to this machine too.
     #[command(flatten)]
     pub webhooks: WebhookArgs,
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// How the program logs; what it logs is said by `CONFMAN_LOG`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct LogArgs {
+    /// Form of the log; text for a terminal and JSON otherwise when not given.
+    #[arg(long, env = "CONFMAN_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Lines for people.
+    Text,
 }
 
 /// Options of `keys`.

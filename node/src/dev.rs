@@ -20,6 +20,7 @@ use crate::auth::api_keys;
 use crate::auth::credential::Credential;
 use crate::node::{ApiKeySource, Node, NodeOptions};
 use crate::propose::Origin;
+use crate::spans;
 use crate::webhooks;
 
 /// Name of the one API key.
@@ -29,7 +30,7 @@ const LEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs until Ctrl-C; a temporary folder goes away with it.
 pub fn run(args: DevArgs) -> anyhow::Result<()> {
-    crate::logs::init();
+    crate::logs::init(args.log.log_format);
     let temporary = tempfile::tempdir().context("no temporary folder")?;
     let folder = args.data_dir.unwrap_or_else(|| temporary.path().to_owned());
     crate::run::block_on(serve(&folder, args.port, args.webhooks.options(true)))
@@ -38,6 +39,7 @@ pub fn run(args: DevArgs) -> anyhow::Result<()> {
 async fn serve(folder: &Path, port: u16, webhooks: webhooks::Options) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let exporter = spans::start("dev").context("spans cannot be exported")?;
     let key = api_keys::generate("dev").context("no randomness")?;
     let node = start(folder, port, &key, webhooks).await?;
     if let Err(error) = print_welcome(&node, folder, &key) {
@@ -50,6 +52,7 @@ async fn serve(folder: &Path, port: u16, webhooks: webhooks::Options) -> anyhow:
         reason = node.failed() => anyhow::bail!(reason),
     }
     node.stop().await;
+    tokio::task::spawn_blocking(|| exporter.stop()).await?;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ pub mod linger;
 pub mod login;
 pub mod namespaces;
 pub mod negotiate;
+mod observe;
 pub mod poll;
 pub mod publish_requests;
 pub mod render;

@@ -8,6 +8,7 @@
     reason = "a problem ends its request; boxing it would cost every handler more than the copy costs"
 )]
 
+pub mod applies;
 pub mod args;
 pub mod audit;
 pub mod auth;
@@ -26,6 +27,7 @@ pub mod run;
 pub mod schema;
 pub mod secrets;
 pub mod serve;
+pub mod spans;
 pub mod tls;
 pub mod watch;
 pub mod webhooks;

@@ -2,7 +2,7 @@
 //! connection. Callers are authorised before, the rules decide after, and nobody is ever redirected.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use confman_api::limits;
 use confman_core::idempotency::Idempotency;
@@ -16,14 +16,18 @@ use futures::stream::BoxStream;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, Fatal, RaftError};
 use openraft::raft::WriteResult;
+use opentelemetry::trace::SpanKind;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use crate::applies::Applies;
 use crate::auth::credential::Credential;
+use crate::http::trace::{Trace, traceparent};
 use crate::judge::{Judge, JudgeError};
-use crate::metrics::{Metrics, ProposalResult};
+use crate::metrics::Metrics;
 use crate::raft::Raft;
 use crate::raft::forward::{Forwarded, Forwarder};
+use crate::spans::Span;
 
 /// How often a write looks for a leader while there is none; a change of leadership is seen at once.
 const LEADER_POLL: Duration = Duration::from_millis(50);
@@ -94,6 +98,7 @@ struct Inner {
     judge: Judge,
     places: Arc<Semaphore>,
     metrics: Metrics,
+    applies: Applies,
 }
 
 /// Where the leader is.
@@ -105,7 +110,7 @@ enum Leader {
 
 impl Proposer {
     /// A write path over `raft`, and over `forwarder` where another node leads.
-    pub fn new(raft: Raft, forwarder: Forwarder, judge: Judge, metrics: Metrics) -> Self {
+    pub fn new(raft: Raft, forwarder: Forwarder, judge: Judge, (metrics, applies): (Metrics, Applies)) -> Self {
         let places = Arc::new(Semaphore::new(limits::WRITES.value));
         Self {
             inner: Arc::new(Inner {
@@ -114,19 +119,29 @@ impl Proposer {
                 judge,
                 places,
                 metrics,
+                applies,
             }),
         }
+    }
+
+    /// Writes that wait for their commit now.
+    pub(crate) fn in_flight(&self) -> u64 {
+        crate::metrics::taken(&self.inner.places, limits::WRITES.value)
     }
 
     /// Writes `command` and waits until it is committed and applied on the leader.
     pub async fn propose(&self, command: Command, origin: Origin) -> Result<Answered, ProposeError> {
         let name = command_name(&command);
-        let result = self.route(command, origin).await;
-        self.inner.metrics.proposal(name, ProposalResult::of(&result));
+        let span = Trace::current_span().child("propose", SpanKind::Internal);
+        span.set("confman.command", name);
+        let started = Instant::now();
+        let result = self.route(command, origin, &span).await;
+        let word = self.inner.metrics.proposed(name, &result, started.elapsed());
+        span.set("confman.result", word);
         result
     }
 
-    async fn route(&self, command: Command, origin: Origin) -> Result<Answered, ProposeError> {
+    async fn route(&self, command: Command, origin: Origin, span: &Span) -> Result<Answered, ProposeError> {
         let Origin {
             credential,
             trace_id,
@@ -143,13 +158,14 @@ impl Proposer {
         let mut judged = 0;
         loop {
             let attempt = match self.leader() {
-                Leader::Here => self.append(proposal.clone()).await,
+                Leader::Here => self.append(proposal.clone(), span).await,
                 Leader::There(id, member) => {
                     let forwarded = Forwarded {
                         proposal: EncodedProposal::encode(&proposal).as_bytes().clone(),
                         credential: credential.clone(),
+                        traceparent: None,
                     };
-                    self.inner.forwarder.send(id, &member, forwarded).await
+                    self.forward((id, &member), forwarded, span).await
                 }
                 Leader::Unknown => Attempt::NotLeader,
             };
@@ -169,8 +185,9 @@ impl Proposer {
     /// Writes `command` of this node itself, once and only while it leads; never forwards it.
     pub async fn propose_here(&self, command: Command) -> Result<Answered, ProposeError> {
         let name = command_name(&command);
+        let started = Instant::now();
         let result = self.append_own(command).await;
-        self.inner.metrics.proposal(name, ProposalResult::of(&result));
+        self.inner.metrics.proposed(name, &result, started.elapsed());
         result
     }
 
@@ -182,7 +199,7 @@ impl Proposer {
             idempotency: None,
             command,
         };
-        match self.append(proposal).await {
+        match self.append(proposal, &Span::default()).await {
             Attempt::Answered(answer) => answered(answer),
             Attempt::NotLeader => Err(ProposeError::NoLeader),
             Attempt::Overloaded => Err(ProposeError::Overloaded),
@@ -191,25 +208,37 @@ impl Proposer {
         }
     }
 
-    /// Writes what a follower forwarded and its credentials allow, in one piece; never forwards it again. One attempt a proposal, in order.
-    pub(crate) async fn append_forwarded(&self, proposals: Vec<Proposal>) -> BoxStream<'static, Attempt> {
-        let count = proposals.len();
+    /// Writes what a follower forwarded and its credentials allow, in one piece; never forwards it again. One attempt a
+    /// proposal, in order. Each span lasts until its attempt.
+    pub(crate) async fn append_forwarded(&self, writes: Vec<(Proposal, Span)>) -> BoxStream<'static, Attempt> {
+        let count = writes.len();
         let every = |attempt: Attempt| futures::stream::iter(vec![attempt; count]).boxed();
         let wanted = u32::try_from(count).unwrap_or(u32::MAX);
         let Ok(places) = Arc::clone(&self.inner.places).try_acquire_many_owned(wanted) else {
             return every(Attempt::Overloaded);
         };
-        let judged: Vec<_> = proposals.into_iter().map(|proposal| self.judged(proposal)).collect();
-        if judged.iter().any(Result::is_err) {
+        let judged: Vec<_> = writes
+            .into_iter()
+            .map(|(proposal, span)| (self.judged(proposal), span))
+            .collect();
+        if judged.iter().any(|(judged, _)| judged.is_err()) {
             return self.append_one_by_one(judged, places);
         }
+        let (judged, spans): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
         let entries: Vec<_> = judged.into_iter().flatten().map(stamped).collect();
+        let applies = self.inner.applies.clone();
+        let offered = Instant::now();
         match self.inner.raft.client_write_many(entries).await {
             Ok(results) => results
-                .map(move |result| {
+                .zip(futures::stream::iter(spans))
+                .map(move |(result, span)| {
                     // The places are taken until the last answer.
                     let _ = &places;
-                    attempt(result)
+                    let attempt = attempt(result);
+                    if let Attempt::Answered(answer) = &attempt {
+                        applies.answered(answer.position.index, offered, &span);
+                    }
+                    attempt
                 })
                 .boxed(),
             Err(fatal) => every(Attempt::Unknown(fatal.to_string())),
@@ -219,19 +248,19 @@ impl Proposer {
     /// Where some are refused before they are written: each on its own, in order.
     fn append_one_by_one(
         &self,
-        judged: Vec<Result<Proposal, Attempt>>,
+        judged: Vec<(Result<Proposal, Attempt>, Span)>,
         places: OwnedSemaphorePermit,
     ) -> BoxStream<'static, Attempt> {
         let proposer = self.clone();
         let places = Arc::new(places);
         futures::stream::iter(judged)
-            .then(move |judged| {
+            .then(move |(judged, span)| {
                 let (proposer, places) = (proposer.clone(), Arc::clone(&places));
                 async move {
                     // The places are taken until the last answer.
                     let _places = places;
                     match judged {
-                        Ok(proposal) => proposer.write(proposal).await,
+                        Ok(proposal) => proposer.write(proposal, &span).await,
                         Err(attempt) => attempt,
                     }
                 }
@@ -258,18 +287,33 @@ impl Proposer {
         }
     }
 
-    async fn append(&self, proposal: Proposal) -> Attempt {
+    async fn forward(&self, (id, member): (NodeId, &Member), write: Forwarded, span: &Span) -> Attempt {
+        let span = span.child("forward to the leader", SpanKind::Client);
+        let traceparent = span.ids().map(traceparent);
+        let started = Instant::now();
+        let write = Forwarded { traceparent, ..write };
+        let attempt = self.inner.forwarder.send(id, member, write).await;
+        self.inner.metrics.forwarded(started.elapsed());
+        attempt
+    }
+
+    async fn append(&self, proposal: Proposal, span: &Span) -> Attempt {
         match self.judged(proposal) {
-            Ok(proposal) => self.write(proposal).await,
+            Ok(proposal) => self.write(proposal, span).await,
             Err(attempt) => attempt,
         }
     }
 
-    async fn write(&self, proposal: Proposal) -> Attempt {
+    async fn write(&self, proposal: Proposal, span: &Span) -> Attempt {
+        let offered = Instant::now();
         let write = self.inner.raft.client_write(stamped(proposal));
         let limit = Duration::from_millis(limits::WRITE_TIME.value as u64);
         match timeout(limit, write).await {
-            Ok(Ok(response)) => Attempt::Answered(response.data),
+            Ok(Ok(response)) => {
+                let index = response.data.position.index;
+                self.inner.applies.answered(index, offered, span);
+                Attempt::Answered(response.data)
+            }
             Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => Attempt::NotLeader,
             Ok(Err(error)) => Attempt::Unknown(error.to_string()),
             Err(_) => Attempt::Unknown(format!("no commit within {} ms", limit.as_millis())),

@@ -145,6 +145,11 @@ impl Reader {
         }
     }
 
+    /// Time since the local state was last known to be all that was committed; none when no leader was heard yet.
+    pub fn state_age(&self) -> Option<Duration> {
+        self.seen().age
+    }
+
     fn seen(&self) -> Seen {
         let index = self.state.applied().map_or(0, |position| position.index);
         Seen {

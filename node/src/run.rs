@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::RunArgs;
 use crate::node::{ApiKeySource, Node, NodeOptions};
+use crate::spans;
 
 /// Status of a node that stopped because its storage or its Raft failed.
 const FAULT: u8 = 70;
@@ -22,10 +23,11 @@ pub struct Fault(String);
 
 /// Runs a node until SIGTERM or SIGINT.
 pub fn run(args: Box<RunArgs>) -> anyhow::Result<()> {
-    crate::logs::init();
+    crate::logs::init(args.log.log_format);
     block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let exporter = spans::start(&args.advertise).context("spans cannot be exported")?;
         let node = Node::start(options(*args)).await.context("the node cannot start")?;
         tracing::info!(addresses = ?node.addresses(), "the node has started");
         tokio::select! {
@@ -34,6 +36,7 @@ pub fn run(args: Box<RunArgs>) -> anyhow::Result<()> {
             reason = node.failed() => return Err(Fault(reason).into()),
         }
         node.stop().await;
+        tokio::task::spawn_blocking(|| exporter.stop()).await?;
         tracing::info!("the node has stopped");
         Ok(())
     })

@@ -2,7 +2,7 @@
 //! and leaves with its ids, its metrics and, when it failed, a problem. What has no row is denied.
 
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -16,7 +16,8 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::call::{Call, Caller};
+use super::call::{self, Call, Caller};
+use super::observe::Observed;
 use super::trace::Trace;
 use super::{
     App, SharedApp, audit, config, drafts, health, identity, internal, keys, login, namespaces, poll, publish_requests,
@@ -50,27 +51,30 @@ fn method_filter(method: Method) -> MethodFilter {
 }
 
 async fn enter(app: SharedApp, route: &'static Route, request: Request<Body>) -> Response<Body> {
-    let started = Instant::now();
-    let trace = Trace::of(request.headers());
+    let observed = Observed::begin(route.method.name(), route.pattern, request.headers());
+    let trace = observed.trace().clone();
+    trace.scope(Box::pin(answer(app, route, observed, request))).await
+}
+
+async fn answer(app: SharedApp, route: &'static Route, observed: Observed, request: Request<Body>) -> Response<Body> {
     let uri = request.uri().clone();
     // Waiting for a change is not work: it has a bound of its own.
-    let limit = Duration::from_millis(limits::REQUEST_TIME.value as u64) + poll::longest_wait(route, &uri);
-    let work = AssertUnwindSafe(handle(&app, route, trace.clone(), request)).catch_unwind();
+    let wait = poll::longest_wait(route, &uri);
+    let observed = observed.may_wait(wait);
+    let limit = Duration::from_millis(limits::REQUEST_TIME.value as u64) + wait;
+    let work = AssertUnwindSafe(handle(&app, route, observed.trace().clone(), request)).catch_unwind();
     let answer =
         match tokio::time::timeout(limit, work).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => {
-                tracing::error!(route = route.pattern, trace = trace.id(), "a handler panicked");
+                tracing::error!(route = route.pattern, "a handler panicked");
                 Err(Problem::new(ProblemType::Internal, "the node failed; its log says why"))
             }
             Err(_) => Err(Problem::new(ProblemType::RequestTimeout, "the request took too long")
                 .limit(limits::REQUEST_TIME.text())),
         };
-    let mut response = answer.unwrap_or_else(|problem| refusal(problem, uri.path(), &trace));
-    trace.answer(response.headers_mut());
-    let status = response.status().as_u16();
-    app.metrics
-        .request(route.method.name(), route.pattern, status, started.elapsed());
+    let mut response = answer.unwrap_or_else(|problem| refusal(&app, problem, uri.path(), &observed));
+    observed.end(&app.metrics, &mut response);
     response
 }
 
@@ -89,23 +93,16 @@ async fn wrong_method(State(app): State<SharedApp>, request: Request<Body>) -> R
 
 /// The answer to a request without a row.
 fn refuse(app: &App, kind: ProblemType, detail: &str, request: &Request<Body>) -> Response<Body> {
-    let trace = Trace::of(request.headers());
-    let problem = Problem::new(kind, detail);
-    let mut response = refusal(problem, request.uri().path(), &trace);
-    trace.answer(response.headers_mut());
-    app.metrics.request("any", NO_ROUTE, kind.status(), Duration::ZERO);
+    let observed = Observed::begin("any", NO_ROUTE, request.headers());
+    let mut response = refusal(app, Problem::new(kind, detail), request.uri().path(), &observed);
+    observed.end(&app.metrics, &mut response);
     response
 }
 
-fn refusal(mut problem: Problem, path: &str, trace: &Trace) -> Response<Body> {
+fn refusal(app: &App, mut problem: Problem, path: &str, observed: &Observed) -> Response<Body> {
     problem.instance = Some(path.to_owned());
-    problem.trace_id = Some(trace.id().to_owned());
-    tracing::debug!(
-        status = problem.status,
-        kind = problem.type_uri,
-        trace = trace.id(),
-        "request refused"
-    );
+    problem.trace_id = Some(observed.trace().id().to_owned());
+    observed.refused(&app.metrics, &problem);
     reply::problem(&problem)
 }
 

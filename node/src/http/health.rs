@@ -63,8 +63,7 @@ fn health(status: StatusCode, word: &str, reason: Option<&str>) -> Result<Respon
 
 /// Metrics for Prometheus.
 pub fn metrics(app: &App) -> Result<Response<Body>, Problem> {
-    app.metrics.set_watchers(app.feed.watchers());
-    match app.metrics.expose(&app.raft, &app.stats, app.authenticator.key_count()) {
+    match app.metrics.expose(app) {
         Ok(text) => {
             let content_type = HeaderValue::from_static(CONTENT_TYPE);
             Ok(reply::with_body(StatusCode::OK, content_type, text.into_bytes()))

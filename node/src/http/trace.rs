@@ -1,32 +1,68 @@
-//! Trace context of a request (W3C Trace Context) and its correlation id, in and out.
+//! Trace context of a request (W3C Trace Context), its correlation id and its span, in and out. Whatever runs inside of
+//! [`Trace::scope`] finds them as [`Trace::current`]: log lines carry the ids, parts of the work become parts of the span.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use confman_api::limits;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::spans::{Ids, Span};
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
+tokio::task_local! {
+    static CURRENT: Trace;
+}
+
 /// The ids of one request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Trace {
-    /// `00-TRACE-SPAN-FLAGS` with the span of this node.
+    /// Text of `ids`: `00-TRACE-SPAN-FLAGS` with the span of this node.
     parent: String,
     correlation_id: Option<HeaderValue>,
+    span: Span,
 }
 
 impl Trace {
-    /// Continues the caller's trace, or begins one.
-    pub fn of(headers: &HeaderMap) -> Self {
+    /// Continues the caller's trace, or begins one. `route` is a pattern, never a path.
+    pub fn of(headers: &HeaderMap, method: &'static str, route: &'static str) -> Self {
         let callers = headers.get(TRACEPARENT).and_then(|value| parse(value.to_str().ok()?));
-        let span = next_random();
-        let parent = match callers {
-            Some((trace, flags)) => format!("00-{trace}-{span:016x}-{flags}"),
-            None => format!("00-{:016x}{:016x}-{span:016x}-00", next_random(), next_random()),
-        };
         let correlation_id = headers.get(CORRELATION_ID).filter(|value| is_usable(value)).cloned();
-        Self { parent, correlation_id }
+        let span = Span::received(
+            || format!("{method} {route}"),
+            callers,
+            &[("http.request.method", method), ("http.route", route)],
+        );
+        let ids = span.ids().unwrap_or_else(|| Ids {
+            trace: callers.map_or_else(
+                || u128::from(next_random()) << 64 | u128::from(next_random()),
+                |ids| ids.trace,
+            ),
+            span: next_random(),
+            flags: callers.map_or(0, |ids| ids.flags),
+        });
+        let parent = traceparent(ids);
+        Self {
+            parent,
+            correlation_id,
+            span,
+        }
+    }
+
+    /// The request that this task works on; none outside of one.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
+    /// The span of the request that this task works on; one that does nothing outside of a request.
+    pub fn current_span() -> Span {
+        CURRENT.try_with(|trace| trace.span.clone()).unwrap_or_default()
+    }
+
+    /// Runs `work` as a part of this request.
+    pub async fn scope<T>(self, work: impl Future<Output = T>) -> T {
+        CURRENT.scope(self, work).await
     }
 
     /// 32 hex digits.
@@ -34,10 +70,20 @@ impl Trace {
         &self.parent[3..35]
     }
 
+    /// What the caller calls it; the trace id if it does not say.
+    pub fn correlation_id(&self) -> &str {
+        let given = self.correlation_id.as_ref().and_then(|value| value.to_str().ok());
+        given.unwrap_or_else(|| self.id())
+    }
+
+    /// Its span.
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Adds `traceparent` and `X-Correlation-Id` to an answer.
     pub fn answer(&self, headers: &mut HeaderMap) {
-        let correlation_id = self.correlation_id.clone();
-        if let Some(value) = correlation_id.or_else(|| HeaderValue::from_str(self.id()).ok()) {
+        if let Ok(value) = HeaderValue::from_str(self.correlation_id()) {
             headers.insert(CORRELATION_ID, value);
         }
         if let Ok(value) = HeaderValue::from_str(&self.parent) {
@@ -46,17 +92,31 @@ impl Trace {
     }
 }
 
-/// Trace id and flags of `00-TRACE-SPAN-FLAGS`; none for anything else, which is then ignored as the standard says.
-fn parse(text: &str) -> Option<(&str, &str)> {
+/// `00-TRACE-SPAN-FLAGS`, as it goes to another node.
+pub fn traceparent(ids: Ids) -> String {
+    format!("00-{:032x}-{:016x}-{:02x}", ids.trace, ids.span, ids.flags)
+}
+
+/// Reads `00-TRACE-SPAN-FLAGS`; none for anything else, which is then ignored as the standard says.
+pub fn parse(text: &str) -> Option<Ids> {
     let mut parts = text.split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let hex = |text: &str, length: usize| {
+    let is_hex = |text: &str, length: usize| {
         text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-    let well_formed = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(span, 16) && hex(flags, 2);
+    let well_formed =
+        is_hex(version, 2) && version != "ff" && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2);
     let whole = version != "00" || parts.next().is_none();
-    (well_formed && whole && !zero(trace) && !zero(span)).then_some((trace, flags))
+    if !well_formed || !whole {
+        return None;
+    }
+    let ids = Ids {
+        trace: u128::from_str_radix(trace, 16).ok()?,
+        span: u64::from_str_radix(span, 16).ok()?,
+        // Of the flags only "sampled" has a meaning that this version knows.
+        flags: u8::from_str_radix(flags, 16).ok()? & 1,
+    };
+    (ids.trace != 0 && ids.span != 0).then_some(ids)
 }
 
 fn is_usable(value: &HeaderValue) -> bool {
@@ -95,7 +155,7 @@ mod tests {
             (TRACEPARENT, HeaderValue::from_static(PARENT)),
             (CORRELATION_ID, HeaderValue::from_static("order-17")),
         ]);
-        let trace = Trace::of(&headers);
+        let trace = Trace::of(&headers, "GET", "/");
         assert_eq!(trace.id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         let mut answer = HeaderMap::new();
         trace.answer(&mut answer);
@@ -103,6 +163,26 @@ mod tests {
         let parent = answer[TRACEPARENT].to_str().expect("ASCII");
         assert!(parent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && parent.ends_with("-01"));
         assert_ne!(parent, PARENT, "this node's part is a span of its own");
+    }
+
+    #[test]
+    fn a_correlation_id_is_short_and_printable_or_ignored() {
+        let long = "x".repeat(limits::CORRELATION_ID.value + 1);
+        for bad in ["", "two words", "tab\there", "caf\u{e9}", &long] {
+            let value = HeaderValue::from_bytes(bad.as_bytes()).expect("a header may carry it");
+            let trace = Trace::of(&HeaderMap::from_iter([(CORRELATION_ID, value)]), "GET", "/");
+            assert_eq!(trace.correlation_id(), trace.id(), "{bad:?}");
+        }
+        let longest = &long[1..];
+        let value = HeaderValue::from_str(longest).expect("text");
+        let trace = Trace::of(&HeaderMap::from_iter([(CORRELATION_ID, value)]), "GET", "/");
+        assert_eq!(trace.correlation_id(), longest);
+    }
+
+    #[test]
+    fn ids_are_read_as_they_are_written() {
+        let ids = parse(PARENT).expect("well formed");
+        assert_eq!(traceparent(ids), PARENT);
     }
 
     #[test]
@@ -119,9 +199,10 @@ mod tests {
         for text in bad {
             assert_eq!(parse(text), None, "{text:?}");
         }
-        let first = Trace::of(&HeaderMap::new());
-        let second = Trace::of(&HeaderMap::new());
+        let first = Trace::of(&HeaderMap::new(), "GET", "/");
+        let second = Trace::of(&HeaderMap::new(), "GET", "/");
         assert_ne!(first.id(), second.id());
+        assert_eq!(first.correlation_id(), first.id(), "a caller without an id gets one");
         assert_eq!(first.id().len(), 32);
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::authentication::authenticator;
 use super::{Addresses, ApiKeySource, Node, NodeOptions, Tasks};
+use crate::applies::Applies;
 use crate::auth::api_keys::ApiKeys;
 use crate::http::{App, SharedApp, entrance};
 use crate::judge::Judge;
@@ -240,8 +241,14 @@ impl Parts {
     ) -> Result<Self, StartError> {
         let (clients, background) = (Tasks::default(), Tasks::default());
         let (metrics, freshness) = (Metrics::default(), Freshness::default());
+        let applies = Applies::new(metrics.clone());
+        let observer = applies.clone();
+        volume
+            .stats
+            .observe_applies(Box::new(move |step| observer.observe(step)));
         let forwarder = Forwarder::new(peers.clone(), background.tracker.clone(), background.stop.clone());
-        let proposer = Proposer::new(raft.clone(), forwarder, judge.clone(), metrics.clone());
+        let observed = (metrics.clone(), applies);
+        let proposer = Proposer::new(raft.clone(), forwarder, judge.clone(), observed);
         let stop = background.stop.clone();
         let (reader, questions) = Reader::new(
             raft.clone(),
@@ -375,6 +382,7 @@ impl Parts {
         let (leads, leading) = tokio::sync::watch::channel(false);
         tracker.spawn(leadership::follow(self.raft.clone(), leads, stop()));
         tracker.spawn(self.webhooks.clone().run(leading, stop()));
+        tracker.spawn(self.app.metrics.clone().watch_leader(self.raft.clone(), stop()));
         tracker.spawn(remember_cluster(
             self.volume.reader.clone(),
             self.volume.identity.clone(),

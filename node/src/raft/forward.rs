@@ -31,6 +31,8 @@ pub(crate) struct Forwarded {
     pub(crate) proposal: Bytes,
     /// What its caller was authenticated by.
     pub(crate) credential: Credential,
+    /// Trace context of the span that it is a part of; none while spans are off.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// One write that waits to be sent.

@@ -114,15 +114,23 @@ pub struct ForwardItem {
     /// The client certificate that the caller showed and those above it, in DER.
     #[prost(bytes = "vec", repeated, tag = "5")]
     pub certificates: Vec<Vec<u8>>,
+    /// W3C trace context of the forwarding node's span.
+    #[prost(string, optional, tag = "10")]
+    pub traceparent: Option<String>,
 }
 
 impl ForwardItem {
     /// The item `id` of its stream.
     pub(crate) fn new(id: u64, write: Forwarded) -> Self {
-        let Forwarded { proposal, credential } = write;
+        let Forwarded {
+            proposal,
+            credential,
+            traceparent,
+        } = write;
         let mut item = Self {
             id,
             proposal,
+            traceparent,
             ..Self::default()
         };
         match credential {

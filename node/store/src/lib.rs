@@ -4,6 +4,7 @@
 //! [`StateReader`] for everybody else. The layout of the data is the doc of [`keys`], the format of a record that of
 //! [`codec`].
 
+mod apply_observer;
 pub mod codec;
 mod crash_point;
 mod durable;
@@ -25,6 +26,7 @@ mod test_store;
 pub mod types;
 mod view;
 
+pub use apply_observer::{ApplyObserver, ApplyStep};
 pub use codec::CodecError;
 pub use fault::{FaultHandle, StorageFault};
 pub use identity::{Identity, IdentityError, IdentityFile};

@@ -6,6 +6,7 @@ mod overlay;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use confman_core::apply::apply;
@@ -24,6 +25,7 @@ pub(crate) use self::generation::{Generation, decode_row};
 pub use self::generation::{GenerationError, ReadError};
 use self::overlay::Overlay;
 use crate::Options;
+use crate::apply_observer::{ApplyStep, Observed};
 use crate::codec::{AppliedRow, CodecError};
 use crate::fault::FaultHandle;
 use crate::identity::FolderLock;
@@ -93,6 +95,8 @@ pub(crate) struct StateShared {
     pub(crate) cache: Cache,
     pub(crate) counters: Arc<Counters>,
     pub(crate) fault: FaultHandle,
+    /// Who looks on while entries are applied.
+    pub(crate) observed: Observed,
     _lock: Arc<FolderLock>,
 }
 
@@ -129,6 +133,7 @@ impl StateShared {
             cache,
             counters,
             fault,
+            observed: Observed::default(),
             _lock: lock,
         })
     }
@@ -172,6 +177,7 @@ enum ApplyError {
 
 /// Entries of one batch.
 struct Chunk {
+    started: Instant,
     view: View<Overlay>,
     applied: AppliedRow,
     answers: Vec<(Option<ApplyResponder<TypeConfig>>, Answer)>,
@@ -180,6 +186,7 @@ struct Chunk {
 impl Chunk {
     fn over(base: Arc<Published>) -> Self {
         Self {
+            started: Instant::now(),
             applied: base.applied.clone(),
             view: View::over(base),
             answers: Vec::new(),
@@ -190,8 +197,16 @@ impl Chunk {
         self.answers.len() >= CHUNK_ENTRIES || self.view.batch_bytes() >= CHUNK_BYTES
     }
 
-    fn add(&mut self, entry: Entry, responder: Option<ApplyResponder<TypeConfig>>) -> Result<(), ApplyError> {
+    fn add(
+        &mut self,
+        entry: Entry,
+        responder: Option<ApplyResponder<TypeConfig>>,
+        observed: &Observed,
+    ) -> Result<(), ApplyError> {
         let position = log_position(&entry.log_id);
+        if self.answers.is_empty() {
+            self.started = Instant::now();
+        }
         let verdict = match entry.payload {
             EntryPayload::Blank => None,
             EntryPayload::Normal(proposal) => {
@@ -199,7 +214,14 @@ impl Chunk {
                     index: position.index,
                     source,
                 })?;
+                let started = Instant::now();
                 let applied = apply(&self.view, position, &proposal)?;
+                observed.step(ApplyStep::Decided {
+                    position,
+                    command: &proposal.command,
+                    applied: &applied,
+                    started,
+                });
                 self.view.write(applied.changes)?;
                 Some(applied.result) as Option<Verdict>
             }
@@ -216,6 +238,7 @@ impl Chunk {
     fn commit(self, shared: &StateShared) -> Result<(), ApplyError> {
         let published = self.view.commit(self.applied).map_err(ApplyError::Write)?;
         shared.publish(published);
+        shared.observed.step(ApplyStep::Written { started: self.started });
         for (responder, answer) in self.answers {
             if let Some(responder) = responder {
                 responder.send(answer);
@@ -268,7 +291,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             let mut chunk = Chunk::over(self.shared.published());
             while !at_end && !chunk.is_full() {
                 match entries.try_next().await? {
-                    Some((entry, responder)) => chunk.add(entry, responder).map_err(|error| self.failed(&error))?,
+                    Some((entry, responder)) => chunk
+                        .add(entry, responder, &self.shared.observed)
+                        .map_err(|error| self.failed(&error))?,
                     None => at_end = true,
                 }
             }

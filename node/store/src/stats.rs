@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rocksdb::statistics::Ticker;
 use rocksdb::{DB, properties};
 
+use crate::apply_observer::ApplyObserver;
 use crate::state_machine::StateShared;
 
 /// What the writers count.
@@ -51,6 +52,11 @@ pub struct StoreStats {
 }
 
 impl StoreStats {
+    /// Lets `observer` look on while entries are applied; only the first one given does.
+    pub fn observe_applies(&self, observer: ApplyObserver) {
+        self.state.observed.set(observer);
+    }
+
     /// Bytes of log entries written since the newest snapshot; an estimate right after a start.
     pub fn log_bytes_since_snapshot(&self) -> u64 {
         let at_snapshot = self.counters.log_bytes_at_snapshot.load(Ordering::Relaxed);

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) snapshot_log_bytes: u64,
     pub(crate) keep_log_entries: u64,
     pub(crate) login_failures: u32,
+    /// More variables for every node.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Settings {
@@ -46,7 +48,14 @@ impl Settings {
             keep_log_entries: 10_000,
             // Tests guess from one address, many at once.
             login_failures: 100_000,
+            environment: Vec::new(),
         }
+    }
+
+    /// Every node is started with `variable` too.
+    pub(crate) fn with_variable(mut self, variable: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((variable, value.into()));
+        self
     }
 
     /// Publishers may write directly everywhere.
@@ -156,6 +165,11 @@ impl Cluster {
         self.folder.path().join(name)
     }
 
+    /// What node `index` has logged so far.
+    pub(crate) fn log(&self, index: u8) -> String {
+        std::fs::read_to_string(self.path(&format!("log-{index}"))).expect("the log can be read")
+    }
+
     pub(crate) fn data_folder(&self, index: u8) -> PathBuf {
         self.path(&format!("data-{index}"))
     }
@@ -231,7 +245,8 @@ impl Cluster {
                 self.settings.snapshot_log_bytes.to_string(),
             )
             .env("CONFMAN_LOGIN_FAILURES", self.settings.login_failures.to_string())
-            .env("CONFMAN_KEEP_LOG_ENTRIES", self.settings.keep_log_entries.to_string());
+            .env("CONFMAN_KEEP_LOG_ENTRIES", self.settings.keep_log_entries.to_string())
+            .envs(self.settings.environment.iter().cloned());
         if self.sealing_keys().exists() {
             command.env("CONFMAN_SEALING_KEYS", self.sealing_keys());
         }

@@ -10,13 +10,13 @@ use crate::http::{Call, get};
 use crate::process::{PROGRAM, Process};
 
 /// What `dev` tells a newcomer.
-struct Welcome {
-    url: String,
-    key: String,
+pub(crate) struct Welcome {
+    pub(crate) url: String,
+    pub(crate) key: String,
     folder: PathBuf,
 }
 
-fn read_welcome(process: &mut Process) -> Welcome {
+pub(crate) fn read_welcome(process: &mut Process) -> Welcome {
     let out = process.child().stdout.take().expect("standard output is a pipe");
     let mut lines = BufReader::new(out).lines().map(|line| line.expect("text"));
     let first = lines.next().expect("a first line");

@@ -1,4 +1,5 @@
-//! Nodes as real processes over real sockets: bootstrap, workflow, failover, catching up, trust, routes, bad input.
+//! Nodes as real processes over real sockets: bootstrap, workflow, failover, catching up, trust, routes, bad input, what
+//! can be observed.
 
 #[path = "../../../e2e/tests/audit/alter.rs"]
 mod alter;
@@ -17,10 +18,12 @@ mod http;
 mod identity;
 mod keys;
 mod login;
+mod logs;
 mod metrics;
 mod people;
 mod process;
 mod routes;
+mod spans;
 mod streams;
 mod trust;
 mod values;

@@ -23,8 +23,10 @@ impl Process {
             .append(true)
             .open(log)
             .expect("the log can be opened");
+        if !command.get_envs().any(|(variable, _)| variable == "CONFMAN_LOG") {
+            command.env_remove("CONFMAN_LOG");
+        }
         let child = command
-            .env_remove("CONFMAN_LOG")
             .stdin(Stdio::null())
             .stderr(file)
             .spawn()

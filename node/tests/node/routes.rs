@@ -6,6 +6,9 @@ use crate::cluster::{Cluster, Settings};
 use crate::http::{Answer, Call};
 use crate::workflow::{declare_apps, publish};
 
+/// Every answer carries it back, whatever else it says.
+const CORRELATION_ID: &str = "routes-17";
+
 /// A path that the pattern of `route` matches and that names something.
 fn example(route: &Route) -> String {
     let path = match route.id {
@@ -62,7 +65,11 @@ async fn send(cluster: &Cluster, route: &Route, key: Option<&str>) -> Answer {
     } else {
         call.body("application/json", body(route))
     };
-    call.send().await.expect("an answer")
+    let answer = call.header("x-correlation-id", CORRELATION_ID).send().await;
+    let answer = answer.expect("an answer");
+    assert_eq!(answer.header("x-correlation-id"), CORRELATION_ID, "{:?}", route.id);
+    assert_eq!(answer.header("traceparent").len(), 55, "{:?}", route.id);
+    answer
 }
 
 /// A body that the route takes.

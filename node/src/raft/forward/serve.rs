@@ -11,8 +11,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::auth::authenticator::Authenticator;
+use crate::http::trace;
 use crate::propose::{Attempt, Proposer};
 use crate::raft::wire::{ForwardAnswer, ForwardFailure, ForwardItem, ForwardRequest, ForwardResponse, Frame};
+use crate::spans::Span;
 
 /// Frames that wait for the connection.
 const FRAMES: usize = 16;
@@ -47,20 +49,23 @@ pub(crate) fn serve(leader: Leader, mut frames: Streaming<Frame>) -> impl Stream
 
 async fn write(leader: Leader, request: ForwardRequest, answers: mpsc::Sender<Result<Frame, Status>>) {
     let mut ids = Vec::with_capacity(request.items.len());
-    let mut proposals = Vec::with_capacity(request.items.len());
+    let mut writes = Vec::with_capacity(request.items.len());
     let mut refused = Vec::new();
     for item in request.items {
         let id = item.id;
+        let callers = item.traceparent.as_deref().and_then(trace::parse);
         match leader.read(item).await {
             Ok(proposal) => {
                 ids.push(id);
-                proposals.push(proposal);
+                // Without the caller's context it would be a trace of its own, which nobody looks for.
+                let span = callers.map(|ids| Span::received(|| "forwarded write".to_owned(), Some(ids), &[]));
+                writes.push((proposal, span.unwrap_or_default()));
             }
             Err((failure, detail)) => refused.push(failed(id, failure, detail)),
         }
     }
     let mut sent = refused.is_empty() || send(&answers, refused).await;
-    let mut attempts = leader.proposer.append_forwarded(proposals).await.ready_chunks(BATCH);
+    let mut attempts = leader.proposer.append_forwarded(writes).await.ready_chunks(BATCH);
     let mut ids = ids.into_iter();
     while sent && let Some(ready) = attempts.next().await {
         let items = ids

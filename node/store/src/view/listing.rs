@@ -220,6 +220,17 @@ impl SnapshotView<'_> {
         Ok(Page { items, next })
     }
 
+    /// How many requests are in `state`; stops to count at `limit`.
+    pub fn count_requests(&self, state: RequestState, limit: usize) -> Result<usize, ReadError> {
+        let scan = Scan::prefix(Family::State, keys::requests_by_state(state));
+        let mut found = 0;
+        self.scan(scan, &mut Room::for_items(limit), |_, _| {
+            found += 1;
+            Ok(0)
+        })?;
+        Ok(found)
+    }
+
     /// Requests of `namespace`, the last submitted first. The cursor is (log index of the submission, id).
     pub fn requests_of_namespace(
         &self,
