@@ -10,6 +10,7 @@ pub mod payload;
 pub mod resolve;
 pub mod secret;
 pub mod send;
+pub mod status;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -42,7 +42,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
     let mut journal = Journal::new(context);
     let transition = Transition::new(AuditAction::RequestApproved, reviewer.principal(), &request.namespace);
     journal.record(transition.by(&reviewer, groups).of_request(&request).comment(comment));
-    journal.tell(&lineage, WebhookEvent::Approved);
+    journal.tell(context, &lineage, WebhookEvent::Approved)?;
     if decided.is_enough() && !decided.waits_for_publisher {
         let publisher = decided.last_approver().unwrap_or(&request.requested_by).clone();
         let Decided { approvers, .. } = decided;

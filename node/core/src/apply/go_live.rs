@@ -92,8 +92,7 @@ fn publish_key<V: StateView>(
     };
     let transition = Transition::new(AuditAction::ConfigPublished, publisher, &request.namespace);
     journal.record(transition.of_request(request).change(change));
-    journal.tell(lineage, told(spec.operation));
-    Ok(())
+    journal.tell(context, lineage, told(spec.operation))
 }
 
 fn is_sensitive(rules: &KeyRules, request: &PublishRequest) -> bool {

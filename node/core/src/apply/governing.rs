@@ -241,7 +241,7 @@ pub(super) fn ask<V: StateView>(
             .of_request(&request)
             .comment(reason.as_deref()),
     );
-    journal.tell(lineage, WebhookEvent::Submitted);
+    journal.tell(context, lineage, WebhookEvent::Submitted)?;
     if is_settings {
         // The revision stays: the settings in force are what they were.
         journal.put(Change::PutNamespace(Box::new(ConfigNamespace {

@@ -1,6 +1,7 @@
 //! Collects the changes of one command and chains its audit events to the ones before.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{AuditAction, AuditActor, AuditChange, AuditEvent, AuditHead, AuditResource, AuditWorkflow};
 use crate::digest::Digest;
@@ -9,11 +10,12 @@ use crate::outcome::Outcome;
 use crate::principal::Principal;
 use crate::publish_request::PublishRequest;
 use crate::state::{Change, StateView};
-use crate::webhook::{WebhookEvent, deliveries_for};
+use crate::webhook::{TargetHealth, TargetName, WebhookEvent, deliveries_for};
 
 use super::Accepted;
 use super::caller::Caller;
-use super::context::{Context, Lineage, each};
+use super::context::{Context, Lineage, Step, each};
+use super::record_delivery::health_of;
 
 /// The changes of one log entry, audit events included.
 pub(super) struct Journal {
@@ -23,6 +25,8 @@ pub(super) struct Journal {
     head: AuditHead,
     seq: u32,
     changes: Vec<Change>,
+    /// Records of the targets that are told, written at the end: one entry may tell a target several things.
+    told: BTreeMap<(NamespacePath, TargetName), TargetHealth>,
 }
 
 /// One transition, as the command describes it.
@@ -124,6 +128,7 @@ impl Journal {
             head: context.audit_head.clone(),
             seq: 0,
             changes: Vec::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -168,8 +173,14 @@ impl Journal {
         self.changes.push(Change::AppendAudit(Box::new(event)));
     }
 
-    /// Tells the webhooks of `lineage` about the transition recorded last.
-    pub(super) fn tell(&mut self, lineage: &Lineage, event: WebhookEvent) {
+    /// Tells the webhooks of `lineage` about the transition recorded last. A target for which too much waits already is
+    /// not told.
+    pub(super) fn tell<V: StateView>(
+        &mut self,
+        context: &Context<'_, V>,
+        lineage: &Lineage,
+        event: WebhookEvent,
+    ) -> Step<(), V> {
         let event_id = AuditEvent::id_of(self.at.index, self.seq.saturating_sub(1));
         let mut is_cut = false;
         let reached = each(lineage).take_while(|namespace| {
@@ -179,15 +190,23 @@ impl Journal {
         });
         let targets = reached.map(|namespace| (&namespace.path, namespace.settings.webhooks.as_slice()));
         for delivery in deliveries_for(targets, event, &event_id, self.time) {
-            self.changes.push(Change::PutDelivery(Box::new(delivery)));
+            let place = (delivery.namespace.clone(), delivery.target.clone());
+            let health = match self.told.entry(place) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(health_of(context, &delivery)?),
+            };
+            if health.take_place() {
+                self.changes.push(Change::PutDelivery(Box::new(delivery)));
+            }
         }
+        Ok(())
     }
 
     /// The command is accepted.
     pub(super) fn accept(self, outcome: Outcome) -> Accepted {
-        Accepted {
-            outcome,
-            changes: self.changes,
-        }
+        let mut changes = self.changes;
+        let told = self.told.into_values().map(Box::new);
+        changes.extend(told.map(Change::PutTargetHealth));
+        Accepted { outcome, changes }
     }
 }

@@ -303,7 +303,7 @@ fn build<V: StateView>(
         resubmits,
         is_sensitive: rules.hidden(),
     };
-    Ok(write(context, (caller, lineage), request))
+    write(context, (caller, lineage), request)
 }
 
 fn begun(beginning: &Beginning, base_version: u64) -> (RequestState, Option<(StepKind, String)>, Option<u64>) {
@@ -347,7 +347,7 @@ fn write<V: StateView>(
     context: &Context<'_, V>,
     (caller, lineage): (&Caller, &Lineage),
     request: PublishRequest,
-) -> Accepted {
+) -> Step<Accepted, V> {
     let mut journal = Journal::new(context);
     let groups = granting_groups(&caller.actor, Action::Submit, lineage);
     let transition = Transition::new(AuditAction::RequestSubmitted, caller.principal(), &request.namespace);
@@ -358,12 +358,12 @@ fn write<V: StateView>(
             .comment(request.reason()),
     );
     match request.state {
-        RequestState::PendingReview => journal.tell(lineage, WebhookEvent::Submitted),
+        RequestState::PendingReview => journal.tell(context, lineage, WebhookEvent::Submitted)?,
         RequestState::Published => journal.put_all(applied_spec(&request)),
         RequestState::Approved | RequestState::Rejected | RequestState::Withdrawn | RequestState::Superseded => {}
     }
     journal.put(Change::PutRequest(Box::new(request.clone())));
-    journal.accept(Outcome::Request(Box::new(request)))
+    Ok(journal.accept(Outcome::Request(Box::new(request))))
 }
 
 /// The id of a request that no object names: unique, since no two begin in one log entry.

@@ -109,7 +109,7 @@ pub(super) fn write<V: StateView>(
     let groups = granting_groups(&caller.actor, Action::Publish, lineage);
     let transition = Transition::new(by.action, caller.principal(), namespace).by(caller, groups);
     journal.record(transition.key(key).change(change).comment(by.comment.as_deref()));
-    journal.tell(lineage, by.event);
+    journal.tell(context, lineage, by.event)?;
     Ok(journal.accept(written(&version)))
 }
 

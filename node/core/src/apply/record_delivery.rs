@@ -3,7 +3,7 @@
 use crate::outcome::Outcome;
 use crate::proposal::RecordDelivery;
 use crate::state::{Change, StateView};
-use crate::webhook::TargetHealth;
+use crate::webhook::{Delivery, TargetHealth};
 
 use super::Accepted;
 use super::context::{Context, Step, Stop};
@@ -16,21 +16,24 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &RecordDeli
     let Some(delivery) = delivery.filter(|delivery| delivery.attempts == command.attempt) else {
         return Ok(Accepted::unchanged(Outcome::DeliveryRecorded));
     };
-    let before = context
-        .view
-        .target_health(&delivery.namespace, delivery.target.as_str())
-        .map_err(Stop::Fault)?;
+    let mut health = health_of(context, &delivery)?;
     let after = delivery.after(command.result, context.time, command.jitter_permille);
+    health.attempted(&after, context.time);
     let mut journal = Journal::new(context);
-    journal.put(Change::PutTargetHealth(Box::new(TargetHealth::after(
-        before,
-        &after,
-        context.time,
-    ))));
+    journal.put(Change::PutTargetHealth(Box::new(health)));
     journal.put(if after.state.is_final() {
         Change::DeleteDelivery { id: after.id }
     } else {
         Change::PutDelivery(Box::new(after))
     });
     Ok(journal.accept(Outcome::DeliveryRecorded))
+}
+
+/// The record of the target of `delivery`.
+pub(super) fn health_of<V: StateView>(context: &Context<'_, V>, delivery: &Delivery) -> Step<TargetHealth, V> {
+    let (namespace, target) = (&delivery.namespace, &delivery.target);
+    let known = context.view.target_health(namespace, target.as_str());
+    Ok(known
+        .map_err(Stop::Fault)?
+        .unwrap_or_else(|| TargetHealth::new(namespace, target)))
 }

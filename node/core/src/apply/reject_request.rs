@@ -32,7 +32,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
     let mut journal = Journal::new(context);
     let transition = Transition::new(AuditAction::RequestRejected, reviewer.principal(), &request.namespace);
     journal.record(transition.by(&reviewer, groups).of_request(&request).comment(comment));
-    journal.tell(&lineage, WebhookEvent::Rejected);
+    journal.tell(context, &lineage, WebhookEvent::Rejected)?;
     journal.put(Change::PutRequest(Box::new(request.clone())));
     Ok(journal.accept(Outcome::Request(Box::new(request))))
 }

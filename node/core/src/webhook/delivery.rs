@@ -202,11 +202,11 @@ impl Delivery {
             (Verdict::GiveUp, _) | (Verdict::TryAgain { .. }, None) => (DeliveryState::Dead, 0),
             (Verdict::TryAgain { not_before_s }, Some(pause_s)) => (DeliveryState::Pending, not_before_s.max(*pause_s)),
         };
-        let pause_ms = i64::from(pause_s) * 1000;
-        let jitter_ms = pause_ms * i64::from(jitter_permille.min(1000)) / 1000 / Self::JITTER_SHARE;
+        let wait_ms = i64::from(pause_s) * 1000;
+        let jitter_ms = wait_ms * i64::from(jitter_permille.min(1000)) / 1000 / Self::JITTER_SHARE;
         Self {
             attempts,
-            next_attempt_at: Timestamp::from_millis(at.as_millis() + pause_ms + jitter_ms),
+            next_attempt_at: Timestamp::from_millis(at.as_millis() + wait_ms + jitter_ms),
             last_result: Some(result.to_string()),
             state,
             ..self

@@ -1,4 +1,4 @@
-//! How deliveries to one target went: what is left of a delivery once it is finished.
+//! How deliveries to one target went: what waits, and what is left of a delivery once it is finished.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,38 +13,67 @@ pub struct TargetHealth {
     pub namespace: NamespacePath,
     /// Its name.
     pub target: TargetName,
+    /// Deliveries that are not finished, at most [`TargetHealth::MAX_WAITING`].
+    pub waiting: u64,
     /// Deliveries that the target took.
     pub delivered: u64,
-    /// Deliveries that were given up.
+    /// Deliveries that were given up, also those that never had a place.
     pub dead: u64,
     /// Attempts that failed since the last that did not.
     pub failures_in_a_row: u32,
-    /// Time of the last attempt.
-    pub last_attempt_at: Timestamp,
+    /// Time of the last attempt; none before the first.
+    pub last_attempt_at: Option<Timestamp>,
     /// What the last attempt ended with, as in [`Delivery::last_result`].
     pub last_result: Option<String>,
 }
 
 impl TargetHealth {
-    /// The record after the attempt at `at` that left `delivery` as it is.
-    #[must_use]
-    pub fn after(before: Option<Self>, delivery: &Delivery, at: Timestamp) -> Self {
-        let (delivered, dead, failures) = before.map_or((0, 0, 0), |before| {
-            (before.delivered, before.dead, before.failures_in_a_row)
-        });
-        let (delivered, dead, failures_in_a_row) = match delivery.state {
-            DeliveryState::Delivered => (delivered + 1, dead, 0),
-            DeliveryState::Dead => (delivered, dead + 1, failures.saturating_add(1)),
-            DeliveryState::Pending => (delivered, dead, failures.saturating_add(1)),
-        };
+    /// Most deliveries of one target that wait: a dead one must not fill the state.
+    pub const MAX_WAITING: u64 = 10_000;
+
+    /// Before the first delivery.
+    pub fn new(namespace: &NamespacePath, target: &TargetName) -> Self {
         Self {
-            namespace: delivery.namespace.clone(),
-            target: delivery.target.clone(),
-            delivered,
-            dead,
-            failures_in_a_row,
-            last_attempt_at: at,
-            last_result: delivery.last_result.clone(),
+            namespace: namespace.clone(),
+            target: target.clone(),
+            waiting: 0,
+            delivered: 0,
+            dead: 0,
+            failures_in_a_row: 0,
+            last_attempt_at: None,
+            last_result: None,
         }
+    }
+
+    /// Counts one more delivery. True if it has a place among those that wait; it is given up at once otherwise.
+    #[must_use]
+    pub fn take_place(&mut self) -> bool {
+        let has_place = self.waiting < Self::MAX_WAITING;
+        if has_place {
+            self.waiting += 1;
+        } else {
+            self.dead += 1;
+        }
+        has_place
+    }
+
+    /// Counts the attempt at `at` that left `delivery` as it is.
+    pub fn attempted(&mut self, delivery: &Delivery, at: Timestamp) {
+        match delivery.state {
+            DeliveryState::Delivered => {
+                self.delivered += 1;
+                self.failures_in_a_row = 0;
+            }
+            DeliveryState::Dead => {
+                self.dead += 1;
+                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+            }
+            DeliveryState::Pending => self.failures_in_a_row = self.failures_in_a_row.saturating_add(1),
+        }
+        if delivery.state.is_final() {
+            self.waiting = self.waiting.saturating_sub(1);
+        }
+        self.last_attempt_at = Some(at);
+        self.last_result.clone_from(&delivery.last_result);
     }
 }

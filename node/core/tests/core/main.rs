@@ -19,6 +19,7 @@ mod promises;
 mod scenario;
 mod scenarios;
 mod stamps;
+mod telling;
 mod transitions;
 mod values;
 mod vectors;

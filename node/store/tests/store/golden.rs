@@ -287,7 +287,10 @@ fn check_rows(golden: &mut Golden) {
     golden.check("", &schema());
     golden.check("", &api_key());
     golden.check("", &Revision(7));
-    golden.check("", &TargetHealth::after(None, &delivery(), time(17)));
+    let mut health = TargetHealth::new(&delivery().namespace, &delivery().target);
+    assert!(health.take_place());
+    health.attempted(&delivery(), time(17));
+    golden.check("", &health);
     golden.check("", &delivery());
     golden.check("", &idempotency());
     golden.check("governance", &governance_request());

@@ -10,6 +10,7 @@ use confman_core::webhook::{Delivery, TargetHealth};
 use confman_node::node::Node;
 use confman_node::webhooks::Options;
 use confman_node::webhooks::address::AddressRules;
+use confman_node::webhooks::status::webhooks_status;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -18,10 +19,10 @@ use super::verify::is_signed;
 use crate::http::Call;
 use crate::wait::eventually;
 
-const KEY: &str = "confman_test_0123456789abcdef0123456789abcdef";
+pub(super) const KEY: &str = "confman_test_0123456789abcdef0123456789abcdef";
 const SIGNING_KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-async fn start(folder: &Path) -> Node {
+pub(super) async fn start(folder: &Path) -> Node {
     let secrets = folder.join("secrets");
     std::fs::create_dir_all(&secrets).expect("the folder can be made");
     let file = format!("namespace: /teams\n{SIGNING_KEY}\n");
@@ -38,12 +39,16 @@ async fn start(folder: &Path) -> Node {
     started.expect("the node starts")
 }
 
-fn target(name: &str, receiver: &Receiver) -> Value {
+pub(super) fn target(name: &str, receiver: &Receiver) -> Value {
     json!({"name": name, "url": format!("http://{}/in", receiver.address), "secret": "hook"})
 }
 
 async fn declare(node: &Node, webhooks: Value) {
-    let settings = json!({"governance": {"inherit": true}, "webhooks": webhooks});
+    settle(node, json!({"governance": {"inherit": true}, "webhooks": webhooks})).await;
+}
+
+/// Gives `/teams` these settings.
+pub(super) async fn settle(node: &Node, settings: Value) {
     let command = Command::PutNamespace(PutNamespace {
         actor: Actor::new(Principal::api_key("dev")),
         path: teams(),
@@ -54,11 +59,11 @@ async fn declare(node: &Node, webhooks: Value) {
     answered.verdict.expect("the rules accept it");
 }
 
-fn teams() -> NamespacePath {
+pub(super) fn teams() -> NamespacePath {
     NamespacePath::parse("/teams").expect("it is valid")
 }
 
-async fn publish(node: &Node, value: &str) {
+pub(super) async fn publish(node: &Node, value: &str) {
     let url = format!("http://{}/api/v1/config/teams/motto", node.addresses().http);
     let body = Value::from(value).to_string();
     let call = Call::new(Method::PUT, url, Some(KEY)).body("application/json", body);
@@ -84,7 +89,7 @@ fn waiting(node: &Node) -> Vec<Delivery> {
     found
 }
 
-fn health(node: &Node, target: &str) -> Option<TargetHealth> {
+pub(super) fn health(node: &Node, target: &str) -> Option<TargetHealth> {
     let state = node.app().reader.state();
     let read = state.read(|view| view.target_health(&teams(), target));
     read.expect("the state can be read")
@@ -169,6 +174,20 @@ async fn a_receiver_that_is_gone_is_given_up_and_shown() {
     let health = finished(&node, "hook").await;
     assert_eq!((health.delivered, health.dead), (0, 1));
     assert_eq!(health.last_result.as_deref(), Some("answered 410"));
+    let shown = webhooks_status(node.app(), &teams()).expect("the state can be read");
+    let shown: Vec<_> = shown
+        .iter()
+        .map(|target| (target.name.as_str(), &target.health))
+        .collect();
+    let [("hook", Some(shown))] = shown.as_slice() else {
+        unreachable!("one target that was told something: {shown:?}");
+    };
+    assert_eq!((shown.waiting, shown.dead, shown.failures_in_a_row), (0, 1, 1));
+    let nowhere = NamespacePath::parse("/nowhere").expect("it is valid");
+    assert_eq!(
+        webhooks_status(node.app(), &nowhere).expect("the state can be read"),
+        []
+    );
     assert_eq!(receiver.got().len(), 1);
     node.stop().await;
 }
