@@ -46,6 +46,7 @@ use crate::propose::Proposer;
 use crate::raft::Raft;
 use crate::raft::bootstrap::Bootstrap;
 use crate::read::{Consistency, Reader, Seen};
+use crate::rotation::Rotation;
 use crate::secrets::Place;
 use crate::watch::Feed;
 
@@ -67,6 +68,8 @@ pub struct App {
     pub stats: StoreStats,
     /// Who is let in.
     pub authenticator: Arc<Authenticator>,
+    /// What is due for rotation.
+    pub rotation: Rotation,
     /// Counters.
     pub metrics: Metrics,
     /// Requests that may be at work at once on the public port.

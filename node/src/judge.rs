@@ -148,7 +148,8 @@ impl Judge {
             | Command::SetIdentity(_)
             | Command::IssueApiKey(_)
             | Command::RevokeApiKey(_)
-            | Command::RecordDelivery(_) => {}
+            | Command::RecordDelivery(_)
+            | Command::NoteRotation(_) => {}
         }
         Ok(command)
     }

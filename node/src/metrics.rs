@@ -128,6 +128,11 @@ impl Metrics {
         self.inner.webhooks.outbox(pending, failing);
     }
 
+    /// Sets how many live values are older than their schemas allow.
+    pub fn rotation_due(&self, keys: usize) {
+        self.inner.webhooks.rotation_due(keys);
+    }
+
     /// Every metric, for the docs.
     pub fn rows(&self) -> &[Row] {
         &self.inner.rows

@@ -403,5 +403,6 @@ pub fn command_name(command: &Command) -> &'static str {
         Command::IssueApiKey(_) => "issue-api-key",
         Command::RevokeApiKey(_) => "revoke-api-key",
         Command::RecordDelivery(_) => "record-delivery",
+        Command::NoteRotation(_) => "note-rotation",
     }
 }

@@ -62,7 +62,8 @@ impl ChangeKind {
             | AuditAction::RequestWithdrawn
             | AuditAction::RequestSuperseded
             | AuditAction::DraftUpdated
-            | AuditAction::DraftDeleted => Self::Workflow,
+            | AuditAction::DraftDeleted
+            | AuditAction::RotationDue => Self::Workflow,
             AuditAction::ClusterInitialised
             | AuditAction::StampKeyRegistered
             | AuditAction::NamespaceCreated

@@ -17,6 +17,7 @@ mod initialise_cluster;
 mod issue_api_key;
 mod journal;
 mod judge;
+mod note_rotation;
 mod open_request;
 mod opening;
 mod publish;
@@ -111,5 +112,6 @@ fn run<V: StateView>(context: &Context<'_, V>, command: &Command) -> Step<Accept
         Command::IssueApiKey(command) => issue_api_key::apply(context, command),
         Command::RevokeApiKey(command) => revoke_api_key::apply(context, command),
         Command::RecordDelivery(command) => record_delivery::apply(context, command),
+        Command::NoteRotation(command) => note_rotation::apply(context, command),
     }
 }

@@ -79,6 +79,9 @@ pub enum AuditAction {
     /// An API key was revoked.
     #[serde(rename = "api-key.revoked")]
     ApiKeyRevoked,
+    /// A live value became older than its schema allows.
+    #[serde(rename = "rotation.due")]
+    RotationDue,
 }
 
 /// Who did it.

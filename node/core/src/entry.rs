@@ -25,6 +25,9 @@ pub struct ConfigEntry {
     pub oldest_version: u64,
     /// What people say about the key.
     pub meta: EntryMeta,
+    /// The last version that people were told is due for rotation; 0 before the first.
+    #[serde(default)]
+    pub rotation_noted: u64,
 }
 
 /// What people say about a key, beside its value.

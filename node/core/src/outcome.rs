@@ -100,6 +100,8 @@ pub enum Outcome {
     },
     /// The try is recorded (or was before).
     DeliveryRecorded,
+    /// It is noted, or was before, or another version is live.
+    RotationNoted,
 }
 
 /// A refusal: the command was understood and the rules say no. Nothing changed.

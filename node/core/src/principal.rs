@@ -135,6 +135,11 @@ impl Principal {
         Self::user("system:confman-courier")
     }
 
+    /// The nodes themselves: act where nothing but time is the reason.
+    pub fn nodes() -> Self {
+        Self::user("system:confman-node")
+    }
+
     /// True for a named person. Machines may submit, never approve: service accounts, keys, groups, `system:*` and
     /// the cluster's break-glass login `kubernetes-admin`.
     pub fn is_human(&self) -> bool {

@@ -84,6 +84,8 @@ pub enum Command {
     RevokeApiKey(RevokeApiKey),
     /// Records one try to deliver a webhook; bookkeeping.
     RecordDelivery(RecordDelivery),
+    /// Notes that a live value is older than its schema allows.
+    NoteRotation(NoteRotation),
 }
 
 impl Command {
@@ -112,7 +114,8 @@ impl Command {
             | Self::PutSchema(_)
             | Self::SetIdentity(_)
             | Self::IssueApiKey(_)
-            | Self::RevokeApiKey(_) => true,
+            | Self::RevokeApiKey(_)
+            | Self::NoteRotation(_) => true,
             Self::RecordDelivery(_) => false,
         }
     }
@@ -148,7 +151,8 @@ impl Command {
             | Self::DeclareNamespace(_)
             | Self::ReleaseNamespace(_)
             | Self::SubmitRequest(_)
-            | Self::RecordDelivery(_) => None,
+            | Self::RecordDelivery(_)
+            | Self::NoteRotation(_) => None,
         }
     }
 }
@@ -500,4 +504,17 @@ pub struct RecordDelivery {
     pub result: DeliveryResult,
     /// Randomness for the next try, 0 to 1000.
     pub jitter_permille: u16,
+}
+
+/// Notes that a live value is older than its schema allows. Once a version: a repeat, or another live version, changes
+/// nothing. What the schema says is for the proposing leader to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NoteRotation {
+    /// Config namespace of the key.
+    pub namespace: NamespacePath,
+    /// The key.
+    pub key: ConfigKey,
+    /// The version that is live and too old.
+    pub version: u64,
 }

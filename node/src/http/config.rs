@@ -146,6 +146,9 @@ fn value(app: &App, call: &Call, target: &KeyTarget, seen: Seen) -> Result<Respo
         represent(&version, representation)?
     };
     mark_value(&mut response, version.number, &digest);
+    if let Some(since) = app.rotation.due_since(&version) {
+        reply::mark_rotation_due(&mut response, since);
+    }
     reply::mark_seen(&mut response, seen);
     Ok(response)
 }

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use confman_api::problem::{PROBLEM_JSON, Problem, ProblemType};
+use confman_core::ids::Timestamp;
 use confman_core::outcome::Outcome;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -13,6 +14,8 @@ use crate::read::Seen;
 pub const VERSION: HeaderName = HeaderName::from_static("confman-version");
 /// Log index that the answer has seen; of a write: its own.
 pub const INDEX: HeaderName = HeaderName::from_static("confman-index");
+/// Since when the value in the answer is older than its schemas allow, RFC 3339.
+pub const ROTATION_DUE: HeaderName = HeaderName::from_static("confman-rotation-due");
 /// Milliseconds since the state was last known to be current.
 pub const AGE: HeaderName = HeaderName::from_static("confman-age-ms");
 
@@ -54,6 +57,13 @@ pub fn mark_seen(response: &mut Response<Body>, seen: Seen) {
     if let Some(age) = seen.age {
         let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         headers.insert(AGE, HeaderValue::from(millis));
+    }
+}
+
+/// Says that the value should have been replaced at `since`.
+pub fn mark_rotation_due(response: &mut Response<Body>, since: Timestamp) {
+    if let Ok(since) = HeaderValue::try_from(since.to_string()) {
+        response.headers_mut().insert(ROTATION_DUE, since);
     }
 }
 

@@ -29,7 +29,7 @@ impl StateMetrics {
     pub(super) fn sample(&self, app: &App) {
         let state = app.reader.state();
         set(&self.namespaces, state.namespaces().len() as u64);
-        set(&self.api_keys, app.api_keys.count() as u64);
+        set(&self.api_keys, app.authenticator.key_count() as u64);
         match state.read(|view| view.count_requests(RequestState::PendingReview, MOST_COUNTED)) {
             Ok(open) => set(&self.open_requests, open as u64),
             Err(error) => tracing::warn!(%error, "open requests cannot be counted"),

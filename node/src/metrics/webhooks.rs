@@ -1,4 +1,4 @@
-//! What came of webhooks, and what of them waits.
+//! What came of webhooks, what of them waits, and what is due for rotation.
 
 use confman_core::webhook::{DeliveryResult, FailureCause};
 
@@ -8,6 +8,7 @@ pub(super) struct WebhookMetrics {
     attempts: Counters<1>,
     pending_deliveries: Level,
     failing_targets: Level,
+    rotation_due: Level,
 }
 
 impl WebhookMetrics {
@@ -26,6 +27,10 @@ impl WebhookMetrics {
                 "webhook_failing_targets",
                 "On the leader: webhook targets whose last attempt failed. 0 elsewhere.",
             ),
+            rotation_due: register.level(
+                "rotation_due_keys",
+                "Live values that are older than their schemas allow, by the last hourly look.",
+            ),
         }
     }
 
@@ -36,6 +41,10 @@ impl WebhookMetrics {
     pub(super) fn outbox(&self, pending: u64, failing: usize) {
         set(&self.pending_deliveries, pending);
         set(&self.failing_targets, failing as u64);
+    }
+
+    pub(super) fn rotation_due(&self, keys: usize) {
+        set(&self.rotation_due, keys as u64);
     }
 }
 

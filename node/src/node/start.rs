@@ -32,6 +32,7 @@ use crate::raft::snapshots::{self, SnapshotOptions};
 use crate::raft::wire::{CheckHeaders, MAX_FRAME_BYTES, Speaker};
 use crate::raft::{self, Raft, leadership};
 use crate::read::Reader;
+use crate::rotation::Rotation;
 use crate::secrets::{KeysError, Secrets};
 use crate::serve::{self, Listener};
 use crate::tls::{self, NodeTls, TlsError};
@@ -287,6 +288,7 @@ impl Parts {
             judge,
             stats: volume.stats.clone(),
             authenticator,
+            rotation: Rotation::new(volume.reader.clone(), metrics.clone()),
             metrics,
             public_places: Semaphore::new(limits::REQUESTS.value),
             internal_places: Semaphore::new(limits::REQUESTS.value),
@@ -381,34 +383,15 @@ impl Parts {
         ));
         let (leads, leading) = tokio::sync::watch::channel(false);
         tracker.spawn(leadership::follow(self.raft.clone(), leads, stop()));
-        tracker.spawn(self.webhooks.clone().run(leading, stop()));
+        tracker.spawn(self.webhooks.clone().run(leading.clone(), stop()));
+        let rotation = self.app.rotation.clone();
+        tracker.spawn(rotation.run(self.proposer.clone(), leading, stop()));
         tracker.spawn(self.app.metrics.clone().watch_leader(self.raft.clone(), stop()));
-        tracker.spawn(remember_cluster(
-            self.volume.reader.clone(),
-            self.volume.identity.clone(),
-            stop(),
-        ));
+        tracker.spawn(self.bootstrap.clone().remember_cluster(stop()));
     }
 }
 
 fn spawn(tasks: &Tasks, listener: Listener) {
     let serving = serve::serve(listener, tasks.tracker.clone(), tasks.stop.clone());
     tasks.tracker.spawn(serving);
-}
-
-/// Writes the cluster id beside the node id as soon as the state has one, so that the volume never serves another.
-async fn remember_cluster(state: StateReader, identity: IdentityFile, stop: CancellationToken) {
-    let mut applied = state.watch_applied();
-    loop {
-        if let Some(cluster) = state.cluster() {
-            if let Err(error) = identity.set_cluster_id(&cluster.cluster_id) {
-                tracing::error!(%error, "the cluster id cannot be written beside the node id");
-            }
-            return;
-        }
-        tokio::select! {
-            changed = applied.changed() => if changed.is_err() { return },
-            () = stop.cancelled() => return,
-        }
-    }
 }

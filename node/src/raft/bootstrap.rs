@@ -21,6 +21,7 @@ use openraft::errors::{InitializeError, RaftError};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::Raft;
@@ -96,6 +97,24 @@ impl Bootstrap {
                 identity,
                 one_at_a_time: Mutex::new(()),
             }),
+        }
+    }
+
+    /// Writes the cluster id beside the node id as soon as the state has one, so that the volume never serves another.
+    pub async fn remember_cluster(self, stop: CancellationToken) {
+        let Inner { state, identity, .. } = &*self.inner;
+        let mut applied = state.watch_applied();
+        loop {
+            if let Some(cluster) = state.cluster() {
+                if let Err(error) = identity.set_cluster_id(&cluster.cluster_id) {
+                    tracing::error!(%error, "the cluster id cannot be written beside the node id");
+                }
+                return;
+            }
+            tokio::select! {
+                changed = applied.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => return,
+            }
         }
     }
 

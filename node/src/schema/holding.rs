@@ -57,6 +57,12 @@ impl Holding {
         rules.fold(KeyRules::default(), KeyRules::and)
     }
 
+    /// True if some key must be rotated.
+    pub fn rotates(&self) -> bool {
+        let rotates = |schema: &Arc<CompiledSchema>| schema.any_rule(|rules| rules.rotation_days.is_some());
+        self.schemas.iter().any(rotates)
+    }
+
     /// True if a change of one key can be judged with objects that hold that key alone.
     pub fn is_property_only(&self) -> bool {
         self.schemas.iter().all(|schema| schema.is_property_only())

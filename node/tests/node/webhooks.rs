@@ -3,4 +3,5 @@
 mod attempts;
 mod outbox;
 mod receiver;
+mod rotation;
 mod verify;

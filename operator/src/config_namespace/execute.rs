@@ -51,7 +51,8 @@ pub(super) async fn execute(plan: &Plan, courier: Option<&CourierClient>) -> Res
             | Outcome::IdentitySet
             | Outcome::ApiKeyIssued { .. }
             | Outcome::ApiKeyRevoked { .. }
-            | Outcome::DeliveryRecorded => Done::Declared(recorded.position.index),
+            | Outcome::DeliveryRecorded
+            | Outcome::RotationNoted => Done::Declared(recorded.position.index),
         },
     })
 }

@@ -36,8 +36,13 @@ pub(super) fn publish<V: StateView>(
     new: NewVersion<'_>,
 ) -> Step<Version, V> {
     let before = context.entry(new.namespace, new.key)?;
-    let (last, oldest, meta) = before.map_or((0, 1, EntryMeta::default()), |entry| {
-        (entry.last_version, entry.oldest_version, entry.meta)
+    let (last, oldest, meta, noted) = before.map_or((0, 1, EntryMeta::default(), 0), |entry| {
+        (
+            entry.last_version,
+            entry.oldest_version,
+            entry.meta,
+            entry.rotation_noted,
+        )
     });
     let version = Version {
         namespace: new.namespace.clone(),
@@ -60,6 +65,7 @@ pub(super) fn publish<V: StateView>(
         last_version: version.number,
         oldest_version: oldest,
         meta,
+        rotation_noted: noted,
     };
     journal.put(Change::PutVersion(Box::new(version.clone())));
     if let Some(retention) = effective_retention(each(lineage)) {

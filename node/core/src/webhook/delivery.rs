@@ -160,7 +160,7 @@ impl Delivery {
         24 * 3600,
     ];
     /// Most attempts.
-    pub const MAX_ATTEMPTS: u32 = Self::PAUSES_S.len() as u32 + 1;
+    pub const MAX_ATTEMPTS: u32 = 10;
     /// Longest pause that a target may ask for by `Retry-After`, in seconds.
     pub const MAX_RETRY_AFTER_S: u32 = 24 * 3600;
     /// How much jitter may lengthen a pause: a quarter of it.
@@ -213,6 +213,8 @@ impl Delivery {
         }
     }
 }
+
+const _: () = assert!(Delivery::MAX_ATTEMPTS as usize == Delivery::PAUSES_S.len() + 1);
 
 enum Verdict {
     Done,

@@ -135,16 +135,13 @@ fn parts(text: &str) -> Result<Parts<'_>, &'static str> {
 }
 
 fn host_and_port(authority: &str) -> Result<(WebhookHost<'_>, Option<u16>), &'static str> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']').ok_or("the host is not an IPv6 address")?;
-            let address: Ipv6Addr = address.parse().map_err(|_| "the host is not an IPv6 address")?;
-            (WebhookHost::Address(IpAddr::V6(address)), port)
-        }
-        None => {
-            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            (named_host(host)?, port)
-        }
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (address, port) = rest.split_once(']').ok_or("the host is not an IPv6 address")?;
+        let address: Ipv6Addr = address.parse().map_err(|_| "the host is not an IPv6 address")?;
+        (WebhookHost::Address(IpAddr::V6(address)), port)
+    } else {
+        let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        (named_host(host)?, port)
     };
     Ok((host, parse_port(port)?))
 }

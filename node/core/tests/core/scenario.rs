@@ -192,6 +192,7 @@ fn outcome(applied: &Applied, events: &[audit::AuditAction]) -> String {
         Ok(Outcome::ApiKeyIssued { name }) => format!("issued {name}"),
         Ok(Outcome::ApiKeyRevoked { name }) => format!("revoked {name}"),
         Ok(Outcome::DeliveryRecorded) => "delivery recorded".to_owned(),
+        Ok(Outcome::RotationNoted) => "rotation noted".to_owned(),
         Ok(Outcome::EntryWritten { version, .. }) => format!("written {version}"),
         Ok(Outcome::Request(request)) => match request.published_version {
             Some(version) => format!("{} {version}", request.state),

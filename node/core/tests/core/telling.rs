@@ -1,18 +1,20 @@
-//! Who is told by webhook of which transition, and how much may wait for one target.
+//! Who is told by webhook of which transition, how much may wait for one target, and values that are due for rotation.
 
 use std::collections::BTreeSet;
 
 use confman_core::access::Role;
+use confman_core::audit::AuditAction;
 use confman_core::namespace::Workflow;
-use confman_core::outcome::Outcome;
-use confman_core::proposal::{Command, RecordDelivery};
+use confman_core::outcome::{Outcome, Rejection};
+use confman_core::principal::Principal;
+use confman_core::proposal::{Command, NoteRotation, RecordDelivery};
 use confman_core::state::{Change, StateView as _};
 use confman_core::webhook::{
     Delivery, DeliveryResult, SecretSource, TargetHealth, TargetName, WebhookEvent, WebhookFormat, WebhookTarget,
     WebhookUrl,
 };
 
-use crate::builders::{UNREVIEWED, governance, path, workflow};
+use crate::builders::{UNREVIEWED, governance, key, path, workflow};
 use crate::world::World;
 
 const TAKEN: DeliveryResult = DeliveryResult::Delivered { status: 200 };
@@ -61,6 +63,14 @@ fn record(world: &mut World, delivery: &Delivery, result: DeliveryResult) {
         jitter_permille: 0,
     });
     assert_eq!(world.apply(command), Ok(Outcome::DeliveryRecorded));
+}
+
+fn note(version: u64) -> Command {
+    Command::NoteRotation(NoteRotation {
+        namespace: path("/payments"),
+        key: key("rate"),
+        version,
+    })
 }
 
 #[test]
@@ -114,4 +124,48 @@ fn a_target_with_too_much_waiting_is_told_no_more_until_there_is_room() {
         (health(&world).waiting, waiting(&world).len()),
         (TargetHealth::MAX_WAITING, 1)
     );
+}
+
+#[test]
+fn rotation_is_noted_once_a_version_by_nobody_and_told() {
+    let mut world = world(UNREVIEWED);
+    world.put("bob", "1").expect("a write");
+    assert_eq!(world.apply(note(1)), Ok(Outcome::RotationNoted));
+    assert_eq!(world.last_events(), [AuditAction::RotationDue]);
+    let event = world.state.audit().last().expect("an event");
+    assert_eq!(event.actor.principal, Principal::nodes());
+    assert!(!event.actor.principal.is_human());
+    let change = event.change.clone().expect("it says which version");
+    assert_eq!((change.previous_version, change.new_version), (Some(1), Some(1)));
+    assert_eq!(
+        change.new_digest,
+        world.live("/payments", "rate").and_then(|live| live.digest)
+    );
+    let told: Vec<_> = waiting(&world).iter().map(|delivery| delivery.event).collect();
+    assert_eq!(told, [WebhookEvent::Published, WebhookEvent::RotationDue]);
+
+    assert_eq!(world.propose(note(1)).changes, [], "a repeat");
+    world.put("bob", "2").expect("a write");
+    assert_eq!(world.propose(note(1)).changes, [], "it is not live any more");
+    assert_eq!(world.propose(note(3)).changes, [], "there is no such version");
+    assert_eq!(world.apply(note(2)), Ok(Outcome::RotationNoted));
+    assert_eq!(
+        world.last_events(),
+        [AuditAction::RotationDue],
+        "the new version is due in its turn"
+    );
+    let live = world.live("/payments", "rate").expect("it is live");
+    assert_eq!(live.number, 2, "a note makes no version");
+}
+
+#[test]
+fn rotation_of_what_is_not_there_is_no_news() {
+    let mut world = world(UNREVIEWED);
+    assert_eq!(world.propose(note(1)).changes, [], "no such key");
+    let nowhere = Command::NoteRotation(NoteRotation {
+        namespace: path("/nowhere"),
+        key: key("rate"),
+        version: 1,
+    });
+    assert!(matches!(world.apply(nowhere), Err(Rejection::NamespaceNotFound { .. })));
 }

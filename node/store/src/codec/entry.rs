@@ -99,6 +99,8 @@ pub struct ConfigEntryBody {
     oldest_version: u64,
     #[prost(message, optional, tag = "6")]
     meta: Option<DocumentBody>,
+    #[prost(uint64, tag = "7")]
+    rotation_noted: u64,
 }
 
 impl Record for ConfigEntry {
@@ -113,6 +115,7 @@ impl Record for ConfigEntry {
             last_version,
             oldest_version,
             meta,
+            rotation_noted,
         } = self;
         ConfigEntryBody {
             namespace: namespace.to_string(),
@@ -121,6 +124,7 @@ impl Record for ConfigEntry {
             last_version: *last_version,
             oldest_version: *oldest_version,
             meta: (*meta != EntryMeta::default()).then(|| DocumentBody::of(meta)),
+            rotation_noted: *rotation_noted,
         }
     }
 
@@ -132,6 +136,7 @@ impl Record for ConfigEntry {
             last_version,
             oldest_version,
             meta,
+            rotation_noted,
         } = body;
         Ok(Self {
             namespace: id(&namespace, "entry.namespace")?,
@@ -140,6 +145,7 @@ impl Record for ConfigEntry {
             last_version,
             oldest_version,
             meta: read_optional(meta.as_ref(), "entry.meta")?.unwrap_or_default(),
+            rotation_noted,
         })
     }
 }

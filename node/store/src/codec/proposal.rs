@@ -25,7 +25,7 @@ pub struct ProposalBody {
     fingerprint: Option<Vec<u8>>,
     #[prost(
         oneof = "CommandBody",
-        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38"
+        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39"
     )]
     command: Option<CommandBody>,
 }
@@ -102,6 +102,9 @@ pub enum CommandBody {
     /// [`Command::PublishApproved`].
     #[prost(message, tag = "38")]
     PublishApproved(ReviewRequestBody),
+    /// [`Command::NoteRotation`].
+    #[prost(message, tag = "39")]
+    NoteRotation(DocumentBody),
 }
 
 impl Record for Proposal {
@@ -175,7 +178,8 @@ impl Record for Proposal {
             | Command::IssueApiKey(_)
             | Command::RevokeApiKey(_)
             | Command::RecordDelivery(_)
-            | Command::PublishApproved(_) => 1,
+            | Command::PublishApproved(_)
+            | Command::NoteRotation(_) => 1,
         }
     }
 }
@@ -206,6 +210,7 @@ impl From<&Command> for CommandBody {
             Command::RevokeApiKey(command) => Self::RevokeApiKey(DocumentBody::of(command)),
             Command::RecordDelivery(command) => Self::RecordDelivery(DocumentBody::of(command)),
             Command::PublishApproved(command) => Self::PublishApproved(command.into()),
+            Command::NoteRotation(command) => Self::NoteRotation(DocumentBody::of(command)),
         }
     }
 }
@@ -237,6 +242,7 @@ impl TryFrom<CommandBody> for Command {
             CommandBody::RevokeApiKey(body) => Self::RevokeApiKey(body.read("command.revokeApiKey")?),
             CommandBody::RecordDelivery(body) => Self::RecordDelivery(body.read("command.recordDelivery")?),
             CommandBody::PublishApproved(body) => Self::PublishApproved(body.try_into()?),
+            CommandBody::NoteRotation(body) => Self::NoteRotation(body.read("command.noteRotation")?),
         })
     }
 }

@@ -34,6 +34,7 @@ async fn fill(store: &mut Store, index: u64, values: u64) {
             last_version: index,
             oldest_version: 1,
             meta: confman_core::entry::EntryMeta::default(),
+            rotation_noted: 0,
         }));
     }
     write(store, index, changes);

@@ -31,6 +31,7 @@ fn publish(at: &str, name: &str, number: u64, value: &str) -> [Change; 2] {
         last_version: number,
         oldest_version: 1,
         meta: confman_core::entry::EntryMeta::default(),
+        rotation_noted: 0,
     };
     [
         Change::PutEntry(entry),
@@ -46,6 +47,7 @@ fn delete(at: &str, name: &str, number: u64) -> Change {
         last_version: number,
         oldest_version: 1,
         meta: confman_core::entry::EntryMeta::default(),
+        rotation_noted: 0,
     })
 }
 

@@ -253,8 +253,16 @@ fn check_rows(golden: &mut Golden) {
         last_version: 6,
         oldest_version: 2,
         meta: meta(),
+        rotation_noted: 0,
     };
     golden.check("", &entry);
+    golden.check(
+        "rotation-noted",
+        &ConfigEntry {
+            rotation_noted: 5,
+            ..entry.clone()
+        },
+    );
     golden.check("deleted", &ConfigEntry { live: None, ..entry });
     let text = version("/teams/payments", "MAX_RETRIES", 5, "five");
     golden.check("inline", &LiveRow::Inline(Box::new(text.clone())));

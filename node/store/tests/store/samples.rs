@@ -19,9 +19,9 @@ use confman_core::outcome::Outcome;
 use confman_core::principal::{Actor, Principal};
 use confman_core::proposal::{
     AuthenticatedReview, Command, DeclareNamespace, DeleteDraft, DeleteEntry, DeleteNamespace, DescribeEntry,
-    InitialiseCluster, IssueApiKey, OpenRequest, Precondition, Proposal, PutDraft, PutEntry, PutNamespace, PutSchema,
-    RecordDelivery, RegisterStampKey, ReleaseNamespace, Review, ReviewRequest, RevokeApiKey, RollBackEntry,
-    SetIdentity, SubmitRequest, WithdrawCause, WithdrawRequest,
+    InitialiseCluster, IssueApiKey, NoteRotation, OpenRequest, Precondition, Proposal, PutDraft, PutEntry,
+    PutNamespace, PutSchema, RecordDelivery, RegisterStampKey, ReleaseNamespace, Review, ReviewRequest, RevokeApiKey,
+    RollBackEntry, SetIdentity, SubmitRequest, WithdrawCause, WithdrawRequest,
 };
 use confman_core::publish_request::{
     Decision, GovernanceChange, Operation, PublishRequest, RequestObject, RequestSpec, RequestState, SettingsChange,
@@ -501,6 +501,14 @@ fn later_commands() -> Vec<(&'static str, Command)> {
                     retry_after_s: Some(30),
                 },
                 jitter_permille: 250,
+            }),
+        ),
+        (
+            "note-rotation",
+            Command::NoteRotation(NoteRotation {
+                namespace: path("/teams/payments"),
+                key: key("MAX_RETRIES"),
+                version: 5,
             }),
         ),
     ]
