@@ -31,6 +31,7 @@ use crate::schema::{BrokenRequestView, SchemaReport, SchemaView, SchemaWrittenVi
 use crate::watch::{
     ChangeView, ChangedRequest, ClosedReason, ClosedView, EVENT_STREAM, ReadyView, ResetReason, ResetView,
 };
+use crate::webhook::{WebhookStatusView, WebhooksView};
 use crate::whoami::{CredentialKind, HealthView, RoleView, WhoamiView};
 
 /// Name of the security scheme of keys; the one of tokens is `bearer`, and client certificates need none in a request.
@@ -101,6 +102,8 @@ fn components() -> ComponentsBuilder {
         .schema_from::<NamespaceWrittenView>()
         .schema_from::<CreateNamespaceBody>()
         .schema_from::<PendingView>()
+        .schema_from::<WebhooksView>()
+        .schema_from::<WebhookStatusView>()
         .schema_from::<SchemaView>()
         .schema_from::<SchemaWrittenView>()
         .schema_from::<SchemaReport>()

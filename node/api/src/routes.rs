@@ -261,7 +261,8 @@ routes! {
     ListNamespaces: Public Get "/api/v1/namespaces", Known, "Lists the namespaces that the caller may read", PAGED;
     CreateNamespace: Public Post "/api/v1/namespaces", Known, "Creates a namespace", NONE;
     ReadNamespace: Public Get "/api/v1/namespaces/{*path}", Known,
-        "Reads a namespace, or with `:roles`, `:schema`, `:workflow` or `:webhooks` at the end that part", READ_ONE;
+        "Reads a namespace, or with `:roles`, `:schema`, `:workflow` or `:webhooks` at the end that part; \
+         webhooks come with how they do, for admins", READ_ONE;
     WriteNamespace: Public Put "/api/v1/namespaces/{*path}", Known,
         "Creates or replaces a namespace, or that part of it; what loosens it becomes a publish request", DRY_RUN;
     DeleteNamespace: Public Delete "/api/v1/namespaces/{*path}", Known, "Deletes an empty namespace", NONE;

@@ -1,82 +1,61 @@
-//! Webhook targets of a namespace and how they do, as a reader sees them. Neither secrets nor answers are in here.
+//! Webhook targets of a namespace and how they do, as its admins see them. Neither secrets nor answers are in here.
 
-use std::collections::BTreeSet;
-
-use confman_core::webhook::{TargetHealth, WebhookEvent, WebhookFormat, WebhookTarget};
+use confman_core::ids::Timestamp;
+use confman_core::webhook::{TargetHealth, TargetName, TargetState, WebhookTarget, WebhookUrl};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One target.
+/// The webhooks of one namespace. What is read may be sent back as it is: only `webhooks` counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = WebhookTarget)]
-#[serde(rename_all = "camelCase")]
-pub struct WebhookTargetView {
-    /// Unique in its namespace.
-    pub name: String,
-    /// Where to, as configured; `{secret}` stands for the token.
-    pub url: String,
-    /// How payloads are written: `generic`, `slack` or `teams`.
-    #[schema(value_type = String)]
-    pub format: WebhookFormat,
-    /// Which events are sent; empty for all.
-    #[schema(value_type = Vec<String>)]
-    pub events: BTreeSet<WebhookEvent>,
-    /// Name of the secret file.
-    pub secret: String,
-    /// Whether events of the namespaces below are sent too.
-    pub recursive: bool,
-    /// How it does; none before the first delivery.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health: Option<WebhookHealthView>,
+#[schema(as = Webhooks)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WebhooksView {
+    /// The targets as configured: `name`, `url`, `format`, `events`, `secret` (the name of a file) and `recursive`.
+    #[schema(value_type = Vec<Object>)]
+    pub webhooks: Vec<WebhookTarget>,
+    /// How each of them does, in the same order.
+    #[serde(default)]
+    pub status: Vec<WebhookStatusView>,
 }
 
-/// How deliveries to a target went.
+/// How one target does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = WebhookHealth)]
+#[schema(as = WebhookStatus)]
 #[serde(rename_all = "camelCase")]
-pub struct WebhookHealthView {
-    /// Deliveries that are not finished.
-    pub waiting: u64,
-    /// Deliveries that the target took.
-    pub delivered: u64,
-    /// Deliveries that were given up, also at once because too many waited.
-    pub dead: u64,
+pub struct WebhookStatusView {
+    /// The target.
+    #[schema(value_type = String)]
+    pub name: TargetName,
+    /// Where to, as configured; `{secret}` stands for the token.
+    #[schema(value_type = String)]
+    pub url: WebhookUrl,
+    /// By the last attempt: `untried`, `healthy`, `failing`, or `gone` where the target wants no more (410).
+    #[schema(value_type = String)]
+    pub state: TargetState,
+    /// Time of the first of the failures in a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub failing_since: Option<Timestamp>,
     /// Attempts that failed since the last that did not.
     pub failures_in_a_row: u32,
+    /// Deliveries that are not finished.
+    pub pending: u64,
+    /// Deliveries that the target took.
+    pub delivered: u64,
+    /// Deliveries that were given up, also at once because too many were pending.
+    pub dead: u64,
     /// Time of the last attempt; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub last_attempt_at: Option<String>,
-    /// What the last attempt ended with.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_attempt_at: Option<Timestamp>,
+    /// What the last attempt ended with, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_result: Option<String>,
 }
 
-impl WebhookTargetView {
-    /// The view of a target and of how it does.
-    pub fn new(target: &WebhookTarget, health: Option<&TargetHealth>) -> Self {
-        let WebhookTarget {
-            name,
-            url,
-            format,
-            events,
-            secret,
-            recursive,
-        } = target;
-        Self {
-            name: name.to_string(),
-            url: url.to_string(),
-            format: *format,
-            events: events.clone(),
-            secret: secret.to_string(),
-            recursive: *recursive,
-            health: health.map(WebhookHealthView::from),
-        }
-    }
-}
-
-impl From<&TargetHealth> for WebhookHealthView {
-    fn from(health: &TargetHealth) -> Self {
+impl WebhookStatusView {
+    /// How `target` does.
+    pub fn new(target: &WebhookTarget, health: &TargetHealth) -> Self {
         let TargetHealth {
             namespace: _,
             target: _,
@@ -86,14 +65,19 @@ impl From<&TargetHealth> for WebhookHealthView {
             failures_in_a_row,
             last_attempt_at,
             last_result,
+            failing_since,
         } = health;
         Self {
-            waiting: *waiting,
+            name: target.name.clone(),
+            url: target.url.clone(),
+            state: health.state(),
+            failing_since: *failing_since,
+            failures_in_a_row: *failures_in_a_row,
+            pending: *waiting,
             delivered: *delivered,
             dead: *dead,
-            failures_in_a_row: *failures_in_a_row,
-            last_attempt_at: last_attempt_at.map(|at| at.to_string()),
-            last_result: last_result.clone(),
+            last_attempt_at: *last_attempt_at,
+            last_result: last_result.map(|result| result.to_string()),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{NamespacePath, Timestamp, text_conversions};
 
 pub use delivery::{Delivery, DeliveryResult, DeliveryState, FailureCause};
-pub use health::TargetHealth;
+pub use health::{TargetHealth, TargetState};
 pub use url::{WebhookHost, WebhookUrl};
 
 /// Why a webhook target was refused; names the limit that was broken.

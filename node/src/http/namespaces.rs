@@ -64,17 +64,12 @@ pub async fn list(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
 pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     let (path, part) = named(call)?;
     let actor = call.actor()?;
-    let may_read = |namespaces: &Namespaces| may(namespaces, actor, Action::ReadPublished, &path);
-    let seen = app.fresh_for(call, may_read).await?;
+    let check = |namespaces: &Namespaces| write::check(namespaces, actor, (part.reading(), &path));
+    let seen = app.fresh_for(call, |namespaces| check(namespaces).is_ok()).await?;
     let namespaces = app.reader.state().namespaces();
-    let namespace = namespaces
-        .get(&path)
-        .filter(|_| may_read(&namespaces))
-        .ok_or_else(not_found)?;
-    let mut response = match part {
-        Part::Whole => reply::json(&NamespaceView::of(namespace))?,
-        Part::Roles | Part::Schema | Part::Workflow | Part::Webhooks => part::show(part, &namespace.settings)?,
-    };
+    check(&namespaces)?;
+    let namespace = namespaces.get(&path).ok_or_else(not_found)?;
+    let mut response = part::show(app, part, namespace)?;
     schemas::mark(&mut response, namespace.revision);
     reply::mark_seen(&mut response, seen);
     Ok(response)

@@ -72,7 +72,8 @@ pub async fn begin(
     Ok(Incoming { actor, bytes, origin })
 }
 
-/// Whether the caller may do `action`, by their roles and by what their credential is for.
+/// That the caller may do `action` in `namespace`, by their roles and by what their credential is for; what they may not
+/// even read is not there.
 pub fn check(
     namespaces: &Namespaces,
     caller: &Known,

@@ -1,26 +1,28 @@
-//! How the webhook targets of a namespace do, for those who may read its settings.
+//! How the webhook targets of a namespace do, for its admins.
 
-use confman_api::webhook::WebhookTargetView;
-use confman_core::ids::NamespacePath;
+use confman_api::webhook::{WebhookStatusView, WebhooksView};
+use confman_core::namespace::ConfigNamespace;
 use confman_core::state::StateView as _;
-use confman_store::ReadError;
+use confman_core::webhook::TargetHealth;
+use confman_store::{ReadError, StateReader};
 
-use crate::http::App;
-
-/// The targets that the namespace `path` configures, in the order of its settings; empty if there is no such namespace.
-/// At most as many rows are read as a namespace may have targets.
+/// The targets of `namespace`, in the order of its settings, with how they do. At most as many rows are read as a
+/// namespace may have targets.
 ///
 /// # Errors
 /// The state cannot be read.
-pub fn webhooks_status(app: &App, path: &NamespacePath) -> Result<Vec<WebhookTargetView>, ReadError> {
-    app.reader.state().read(|view| {
-        let namespace = view.namespace(path)?;
-        let targets = namespace.iter().flat_map(|namespace| &namespace.settings.webhooks);
-        targets
-            .map(|target| {
-                let health = view.target_health(path, target.name.as_str())?;
-                Ok(WebhookTargetView::new(target, health.as_ref()))
-            })
-            .collect()
+pub fn webhooks_view(state: &StateReader, namespace: &ConfigNamespace) -> Result<WebhooksView, ReadError> {
+    let ConfigNamespace { path, settings, .. } = namespace;
+    let status = state.read(|view| {
+        let status = settings.webhooks.iter().map(|target| {
+            let health = view.target_health(path, target.name.as_str())?;
+            let health = health.unwrap_or_else(|| TargetHealth::new(path, &target.name));
+            Ok(WebhookStatusView::new(target, &health))
+        });
+        status.collect::<Result<_, ReadError>>()
+    })?;
+    Ok(WebhooksView {
+        webhooks: settings.webhooks.clone(),
+        status,
     })
 }

@@ -4,4 +4,5 @@ mod attempts;
 mod outbox;
 mod receiver;
 mod rotation;
+mod status;
 mod verify;

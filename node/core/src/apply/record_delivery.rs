@@ -18,7 +18,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &RecordDeli
     };
     let mut health = health_of(context, &delivery)?;
     let after = delivery.after(command.result, context.time, command.jitter_permille);
-    health.attempted(&after, context.time);
+    health.attempted(&after, command.result, context.time);
     let mut journal = Journal::new(context);
     journal.put(Change::PutTargetHealth(Box::new(health)));
     journal.put(if after.state.is_final() {

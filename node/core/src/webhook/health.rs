@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Delivery, DeliveryState, TargetName};
+use super::{Delivery, DeliveryResult, DeliveryState, TargetName};
 use crate::ids::{NamespacePath, Timestamp};
 
 /// One target's record.
@@ -23,8 +23,24 @@ pub struct TargetHealth {
     pub failures_in_a_row: u32,
     /// Time of the last attempt; none before the first.
     pub last_attempt_at: Option<Timestamp>,
-    /// What the last attempt ended with, as in [`Delivery::last_result`].
-    pub last_result: Option<String>,
+    /// What the last attempt ended with.
+    pub last_result: Option<DeliveryResult>,
+    /// Time of the first of the failures in a row.
+    pub failing_since: Option<Timestamp>,
+}
+
+/// How a target does, by its last attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TargetState {
+    /// Nothing was tried yet.
+    Untried,
+    /// It took the delivery.
+    Healthy,
+    /// It did not.
+    Failing,
+    /// It wants no more (410): each delivery is given up after one attempt, until it takes one.
+    Gone,
 }
 
 impl TargetHealth {
@@ -42,6 +58,17 @@ impl TargetHealth {
             failures_in_a_row: 0,
             last_attempt_at: None,
             last_result: None,
+            failing_since: None,
+        }
+    }
+
+    /// How the target does.
+    pub const fn state(&self) -> TargetState {
+        match self.last_result {
+            None => TargetState::Untried,
+            Some(DeliveryResult::Delivered { .. }) => TargetState::Healthy,
+            Some(DeliveryResult::Refused { status: 410, .. }) => TargetState::Gone,
+            Some(DeliveryResult::Refused { .. } | DeliveryResult::Failed { .. }) => TargetState::Failing,
         }
     }
 
@@ -57,23 +84,24 @@ impl TargetHealth {
         has_place
     }
 
-    /// Counts the attempt at `at` that left `delivery` as it is.
-    pub fn attempted(&mut self, delivery: &Delivery, at: Timestamp) {
+    /// Counts the attempt that ended with `result` at `at` and left `delivery` as it is.
+    pub fn attempted(&mut self, delivery: &Delivery, result: DeliveryResult, at: Timestamp) {
         match delivery.state {
-            DeliveryState::Delivered => {
-                self.delivered += 1;
-                self.failures_in_a_row = 0;
-            }
-            DeliveryState::Dead => {
-                self.dead += 1;
-                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-            }
-            DeliveryState::Pending => self.failures_in_a_row = self.failures_in_a_row.saturating_add(1),
+            DeliveryState::Pending => {}
+            DeliveryState::Delivered => self.delivered += 1,
+            DeliveryState::Dead => self.dead += 1,
         }
         if delivery.state.is_final() {
             self.waiting = self.waiting.saturating_sub(1);
         }
+        if delivery.state == DeliveryState::Delivered {
+            self.failures_in_a_row = 0;
+            self.failing_since = None;
+        } else {
+            self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+            self.failing_since.get_or_insert(at);
+        }
         self.last_attempt_at = Some(at);
-        self.last_result.clone_from(&delivery.last_result);
+        self.last_result = Some(result);
     }
 }

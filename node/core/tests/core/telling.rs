@@ -10,7 +10,7 @@ use confman_core::principal::Principal;
 use confman_core::proposal::{Command, NoteRotation, RecordDelivery};
 use confman_core::state::{Change, StateView as _};
 use confman_core::webhook::{
-    Delivery, DeliveryResult, SecretSource, TargetHealth, TargetName, WebhookEvent, WebhookFormat, WebhookTarget,
+    Delivery, DeliveryResult, FailureCause, SecretSource, TargetHealth, TargetName, TargetState, WebhookEvent, WebhookFormat, WebhookTarget,
     WebhookUrl,
 };
 
@@ -18,6 +18,9 @@ use crate::builders::{UNREVIEWED, governance, key, path, workflow};
 use crate::world::World;
 
 const TAKEN: DeliveryResult = DeliveryResult::Delivered { status: 200 };
+const DOWN: DeliveryResult = DeliveryResult::Failed {
+    cause: FailureCause::ConnectFailed,
+};
 const GONE: DeliveryResult = DeliveryResult::Refused {
     status: 410,
     retry_after_s: None,
@@ -101,6 +104,29 @@ fn what_waits_goes_down_as_deliveries_are_finished() {
         "a repeat counts once"
     );
     assert_eq!(waiting(&world).len(), 1);
+}
+
+#[test]
+fn a_target_fails_since_its_first_failure_until_it_takes_a_delivery() {
+    let mut world = world(UNREVIEWED);
+    world.put("bob", "1").expect("a write");
+    world.put("bob", "2").expect("a write");
+    assert_eq!(health(&world).state(), TargetState::Untried);
+    let deliveries = waiting(&world);
+    record(&mut world, &deliveries[0], DOWN);
+    let first = health(&world);
+    assert_eq!((first.state(), first.failing_since), (TargetState::Failing, first.last_attempt_at));
+    record(&mut world, &deliveries[0], DOWN);
+    assert_eq!(health(&world), first, "a repeat counts once");
+    record(&mut world, &deliveries[1], GONE);
+    let second = health(&world);
+    assert_eq!((second.state(), second.failures_in_a_row), (TargetState::Gone, 2));
+    assert_eq!(second.failing_since, first.failing_since);
+    let again = waiting(&world);
+    record(&mut world, &again[0], TAKEN);
+    let third = health(&world);
+    assert_eq!((third.state(), third.failures_in_a_row), (TargetState::Healthy, 0));
+    assert_eq!(third.failing_since, None);
 }
 
 #[test]

@@ -1,17 +1,21 @@
 //! Parts of a namespace that are read and replaced on their own, and what another schema would break.
 
 use axum::body::Body;
+use confman_api::namespaces::NamespaceView;
 use confman_api::problem::{Problem, ProblemType};
 use confman_api::schema::{BrokenRequestView, SchemaReport};
+use confman_api::webhook::WebhooksView;
+use confman_core::access::Action;
 use confman_core::ids::NamespacePath;
-use confman_core::namespace::{NamespaceSettings, RoleAssignments, SchemaBinding, Workflow};
-use confman_core::webhook::WebhookTarget;
+use confman_core::namespace::{ConfigNamespace, NamespaceSettings, RoleAssignments, SchemaBinding, Workflow};
 use http::Response;
 use serde::{Deserialize, Serialize};
 
 use super::super::App;
+use super::super::call::storage_problem;
 use super::super::{body, reply};
 use crate::judge::JudgeError;
+use crate::webhooks::status::webhooks_view;
 
 /// What behind the colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +50,15 @@ struct WorkflowBody {
     workflow: Option<Workflow>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WebhooksBody {
-    webhooks: Vec<WebhookTarget>,
-}
-
 impl Part {
+    /// What one must be allowed to do to read it: how webhooks do is for those who can mend them.
+    pub(super) const fn reading(self) -> Action {
+        match self {
+            Self::Whole | Self::Roles | Self::Schema | Self::Workflow => Action::ReadPublished,
+            Self::Webhooks => Action::Govern,
+        }
+    }
+
     /// Parses what is behind the colon.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         match text {
@@ -69,23 +75,24 @@ impl Part {
     }
 }
 
-/// The part of `settings`.
-pub(super) fn show(part: Part, settings: &NamespaceSettings) -> Result<Response<Body>, Problem> {
-    let NamespaceSettings {
-        webhooks, governance, ..
-    } = settings.clone();
+/// The part of `namespace`.
+pub(super) fn show(app: &App, part: Part, namespace: &ConfigNamespace) -> Result<Response<Body>, Problem> {
+    let governance = &namespace.settings.governance;
     match part {
-        Part::Whole => reply::json(settings),
+        Part::Whole => reply::json(&NamespaceView::of(namespace)),
         Part::Roles => reply::json(&RolesBody {
-            roles: governance.roles,
+            roles: governance.roles.clone(),
         }),
         Part::Schema => reply::json(&SchemaBody {
-            schema: governance.schema,
+            schema: governance.schema.clone(),
         }),
         Part::Workflow => reply::json(&WorkflowBody {
-            workflow: governance.workflow,
+            workflow: governance.workflow.clone(),
         }),
-        Part::Webhooks => reply::json(&WebhooksBody { webhooks }),
+        Part::Webhooks => {
+            let view = webhooks_view(app.reader.state(), namespace);
+            reply::json(&view.map_err(|error| storage_problem(&error))?)
+        }
     }
 }
 
@@ -97,7 +104,7 @@ pub(super) fn over(part: Part, settings: &NamespaceSettings, bytes: &[u8]) -> Re
         Part::Roles => settings.governance.roles = body::parse_json::<RolesBody>(bytes)?.roles,
         Part::Schema => settings.governance.schema = body::parse_json::<SchemaBody>(bytes)?.schema,
         Part::Workflow => settings.governance.workflow = body::parse_json::<WorkflowBody>(bytes)?.workflow,
-        Part::Webhooks => settings.webhooks = body::parse_json::<WebhooksBody>(bytes)?.webhooks,
+        Part::Webhooks => settings.webhooks = body::parse_json::<WebhooksView>(bytes)?.webhooks,
     }
     Ok(settings)
 }

@@ -16,7 +16,7 @@ use confman_core::outcome::{Outcome, Rejection};
 use confman_core::principal::Principal;
 use confman_core::publish_request::{Operation, RequestState};
 use confman_core::value::{ConfigValue, ValueError};
-use confman_core::webhook::TargetHealth;
+use confman_core::webhook::{DeliveryResult, TargetHealth};
 use confman_store::codec::{
     AppliedRow, AppliedSpec, ClaimedPath, FloorRecord, Kind, LiveRow, NonceUse, Record, Revision, decode, encode,
 };
@@ -297,7 +297,11 @@ fn check_rows(golden: &mut Golden) {
     golden.check("", &Revision(7));
     let mut health = TargetHealth::new(&delivery().namespace, &delivery().target);
     assert!(health.take_place());
-    health.attempted(&delivery(), time(17));
+    let result = DeliveryResult::Refused {
+        status: 503,
+        retry_after_s: Some(60),
+    };
+    health.attempted(&delivery(), result, time(17));
     golden.check("", &health);
     golden.check("", &delivery());
     golden.check("", &idempotency());
