@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -268,6 +269,11 @@ impl fmt::Display for Claim {
     }
 }
 
+/// The namespaces of a lineage.
+pub fn each(lineage: &[Arc<ConfigNamespace>]) -> impl Iterator<Item = &ConfigNamespace> + Clone {
+    lineage.iter().map(Arc::as_ref)
+}
+
 /// The strongest role of `actor` in the first namespace of `lineage`: a namespace and its existing ancestors, nearest
 /// first, ending with `/`. Roles add up along `inherit`; `inherit: false` cuts all but the admins of `/`.
 pub fn strongest_role<'a>(lineage: impl IntoIterator<Item = &'a ConfigNamespace>, actor: &Actor) -> Option<Role> {
@@ -301,19 +307,23 @@ pub fn effective_workflow<'a>(lineage: impl IntoIterator<Item = &'a ConfigNamesp
         .unwrap_or(Workflow::REVIEWED)
 }
 
-/// The namespaces of `lineage` whose schemas hold in its first one: up to the first that cuts inheritance.
-pub fn schema_lineage<'a>(
+/// The namespaces of `lineage` that its first one inherits from, itself included: up to the first that cuts inheritance.
+pub fn inherited<'a>(
     lineage: impl IntoIterator<Item = &'a ConfigNamespace>,
 ) -> impl Iterator<Item = &'a ConfigNamespace> {
     let mut is_cut = false;
-    lineage
-        .into_iter()
-        .take_while(move |namespace| {
-            let reached = !is_cut;
-            is_cut |= !namespace.settings.governance.inherit;
-            reached
-        })
-        .filter(|namespace| namespace.settings.governance.schema.is_some())
+    lineage.into_iter().take_while(move |namespace| {
+        let reached = !is_cut;
+        is_cut |= !namespace.settings.governance.inherit;
+        reached
+    })
+}
+
+/// The namespaces of `lineage` whose schemas hold in its first one.
+pub fn schema_lineage<'a>(
+    lineage: impl IntoIterator<Item = &'a ConfigNamespace>,
+) -> impl Iterator<Item = &'a ConfigNamespace> {
+    inherited(lineage).filter(|namespace| namespace.settings.governance.schema.is_some())
 }
 
 /// How long versions stay in the first namespace of `lineage`; none: for ever.

@@ -33,8 +33,11 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
         ..
     } = review;
     request.steps.push(approval);
-    let decided = decide(context, &mut request, &lineage)?;
-    request.state = if decided.is_enough() {
+    let Decided {
+        approvals,
+        waits_for_publisher,
+    } = decide(context, &mut request, &lineage)?;
+    request.state = if approvals.are_enough() {
         RequestState::Approved
     } else {
         RequestState::PendingReview
@@ -43,9 +46,8 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
     let transition = Transition::new(AuditAction::RequestApproved, reviewer.principal(), &request.namespace);
     journal.record(transition.by(&reviewer, groups).of_request(&request).comment(comment));
     journal.tell(context, &lineage, WebhookEvent::Approved)?;
-    if decided.is_enough() && !decided.waits_for_publisher {
-        let publisher = decided.last_approver().unwrap_or(&request.requested_by).clone();
-        let Decided { approvers, .. } = decided;
+    if approvals.are_enough() && !waits_for_publisher {
+        let publisher = approvals.approvers.last().unwrap_or(&request.requested_by).clone();
         super::go_live::go_live(
             context,
             &mut journal,
@@ -53,7 +55,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
                 request: &mut request,
                 lineage: &lineage,
                 publisher: &publisher,
-                approvers,
+                approvers: approvals.approvers,
                 verdict: command.verdict.as_ref(),
             },
         )?;

@@ -1,15 +1,13 @@
 //! Who acts, as the person behind the login, and how that is known.
 
-use std::collections::BTreeSet;
-
 use crate::ids::NamespacePath;
-use crate::namespace::{Channel, effective_workflow};
+use crate::namespace::{Channel, each, effective_workflow};
 use crate::outcome::Rejection;
 use crate::principal::{Actor, Principal, PrincipalKind};
 use crate::stamp::StampedUser;
 use crate::state::StateView;
 
-use super::context::{Context, Lineage, Step, Stop, check_user, each};
+use super::context::{Context, Lineage, Step, Stop, check_user};
 
 /// One acting person or machine.
 #[derive(Clone)]
@@ -106,14 +104,4 @@ pub(super) fn is_managed_from(lineage: &Lineage, caller: &Caller) -> bool {
         Channel::Kubernetes => true,
         Channel::Http => !has_object,
     }
-}
-
-/// The same people under the names of now.
-pub(super) fn persons<'p, V: StateView>(
-    context: &Context<'_, V>,
-    logins: impl IntoIterator<Item = &'p Principal>,
-) -> BTreeSet<Principal> {
-    let identity = context.known_cluster().map(|cluster| &cluster.identity);
-    let canonical = |login: &Principal| identity.map_or_else(|| login.clone(), |identity| identity.canonical(login));
-    logins.into_iter().map(canonical).collect()
 }

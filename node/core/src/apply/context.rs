@@ -9,7 +9,7 @@ use crate::cluster::{ClusterRecord, StampKey};
 use crate::digest::Digest;
 use crate::entry::{ConfigEntry, Version};
 use crate::ids::{ClusterId, ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
-use crate::namespace::{ConfigNamespace, may};
+use crate::namespace::{ConfigNamespace, each, may};
 use crate::outcome::Rejection;
 use crate::principal::{Actor, Principal};
 use crate::proposal::Proposal;
@@ -52,11 +52,6 @@ pub(super) struct Context<'a, V: StateView> {
 
 /// A namespace and its existing ancestors, nearest first, ending with `/`.
 pub(super) type Lineage = [Arc<ConfigNamespace>];
-
-/// The namespaces of a lineage.
-pub(super) fn each(lineage: &Lineage) -> impl Iterator<Item = &ConfigNamespace> + Clone {
-    lineage.iter().map(Arc::as_ref)
-}
 
 /// The usual answer of a step of a command.
 pub(super) type Step<T, V> = Result<T, Stop<<V as StateView>::Error>>;

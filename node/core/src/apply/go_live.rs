@@ -127,13 +127,9 @@ fn enact<V: StateView>(
     };
     request.state = RequestState::Published;
     request.steps.push(step(context, StepKind::Published, publisher, None));
-    let Enacted { action, key, change } = enacted;
-    let mut transition = Transition::new(action, publisher, &request.namespace).request(request);
-    transition = transition.key_of(key.as_ref());
-    if let Some(change) = change {
-        transition = transition.change(change);
-    }
-    journal.record(transition);
+    let Enacted { action, change } = enacted;
+    let transition = Transition::new(action, publisher, &request.namespace);
+    journal.record(transition.of_request(request).change(change));
     Ok(())
 }
 

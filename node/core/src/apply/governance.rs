@@ -8,7 +8,7 @@ use crate::digest::governance_digest;
 use crate::ids::NamespacePath;
 use crate::namespace::{
     ConfigNamespace, Governance, HistoryRetention, NamespaceSettings, PublishMode, RoleAssignments, RollbackMode,
-    SchemaBinding, Workflow, effective_workflow,
+    SchemaBinding, Workflow, each, effective_workflow,
 };
 use crate::outcome::Rejection;
 use crate::planted::{Mistake, is_planted};
@@ -17,7 +17,7 @@ use crate::schema::MAX_SCHEMA_BYTES;
 use crate::state::StateView;
 use crate::webhook::WebhookTarget;
 
-use super::context::{Context, Lineage, Step, Stop, check_length, each, invalid};
+use super::context::{Context, Lineage, Step, Stop, check_length, invalid};
 
 /// A change of governance as the audit tells it, by digest of all its fields.
 pub(super) fn change(before: Option<&Governance>, after: &Governance) -> AuditChange {

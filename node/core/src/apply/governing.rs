@@ -297,8 +297,7 @@ pub(super) fn last_request<V: StateView>(
 /// What an approved change of governance comes to in the audit.
 pub(super) struct Enacted {
     pub(super) action: AuditAction,
-    pub(super) key: Option<ConfigKey>,
-    pub(super) change: Option<AuditChange>,
+    pub(super) change: AuditChange,
 }
 
 /// Puts approved settings in force.
@@ -325,11 +324,7 @@ pub(super) fn enact_settings<V: StateView>(
     );
     Ok(Enacted {
         action: AuditAction::NamespaceUpdated,
-        key: None,
-        change: Some(governance::change(
-            Some(&namespace.settings.governance),
-            &change.settings.governance,
-        )),
+        change: governance::change(Some(&namespace.settings.governance), &change.settings.governance),
     })
 }
 
@@ -348,8 +343,7 @@ pub(super) fn enact_entry<V: StateView>(
     let described = describe(journal, entry, meta);
     Ok(Enacted {
         action: AuditAction::EntryDescribed,
-        key: Some(key.clone()),
-        change: Some(described),
+        change: described,
     })
 }
 
@@ -394,7 +388,6 @@ pub(super) fn enact_identity<V: StateView>(
     journal.put(Change::PutCluster(cluster));
     Ok(Enacted {
         action: AuditAction::IdentityUpdated,
-        key: None,
-        change: Some(change),
+        change,
     })
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::audit::{AuditAction, AuditActor, AuditChange, AuditEvent, AuditHead, AuditResource, AuditWorkflow};
 use crate::digest::Digest;
 use crate::ids::{ConfigKey, LogPosition, NamespacePath, Timestamp};
+use crate::namespace::{each, inherited};
 use crate::outcome::Outcome;
 use crate::principal::Principal;
 use crate::publish_request::PublishRequest;
@@ -14,7 +15,7 @@ use crate::webhook::{TargetHealth, TargetName, WebhookEvent, deliveries_for};
 
 use super::Accepted;
 use super::caller::Caller;
-use super::context::{Context, Lineage, Step, each};
+use super::context::{Context, Lineage, Step};
 use super::record_delivery::health_of;
 
 /// The changes of one log entry, audit events included.
@@ -79,26 +80,14 @@ impl Transition {
         self
     }
 
-    /// On this key, if on one.
-    pub(super) fn key_of(mut self, key: Option<&ConfigKey>) -> Self {
-        self.resource.key = key.cloned();
-        self
-    }
-
-    /// On what `request` is about, and under it, as it is after the transition.
-    pub(super) fn of_request(mut self, request: &PublishRequest) -> Self {
-        self.resource.key = request.key().cloned();
-        self.request(request)
-    }
-
     /// With what changed.
     pub(super) fn change(mut self, change: AuditChange) -> Self {
         self.change = Some(change);
         self
     }
 
-    /// Under `request`, as it is after the transition.
-    pub(super) fn request(mut self, request: &PublishRequest) -> Self {
+    /// On what `request` is about, and under it, as it is after the transition.
+    pub(super) fn of_request(mut self, request: &PublishRequest) -> Self {
         self.workflow = Some(AuditWorkflow {
             request_id: request.id.clone(),
             state: request.state,
@@ -109,6 +98,7 @@ impl Transition {
             required_approvals: Some(request.required_approvals),
             contributors: request.contributors.clone(),
         });
+        self.resource.key = request.key().cloned();
         self
     }
 
@@ -182,13 +172,8 @@ impl Journal {
         event: WebhookEvent,
     ) -> Step<(), V> {
         let event_id = AuditEvent::id_of(self.at.index, self.seq.saturating_sub(1));
-        let mut is_cut = false;
-        let reached = each(lineage).take_while(|namespace| {
-            let reached = !is_cut;
-            is_cut |= !namespace.settings.governance.inherit;
-            reached
-        });
-        let targets = reached.map(|namespace| (&namespace.path, namespace.settings.webhooks.as_slice()));
+        let targets =
+            inherited(each(lineage)).map(|namespace| (&namespace.path, namespace.settings.webhooks.as_slice()));
         for delivery in deliveries_for(targets, event, &event_id, self.time) {
             let place = (delivery.namespace.clone(), delivery.target.clone());
             let health = match self.told.entry(place) {

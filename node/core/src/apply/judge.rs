@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{ConfigKey, NamespacePath};
-use crate::namespace::schema_lineage;
+use crate::namespace::{each, schema_lineage};
 use crate::outcome::Rejection;
 use crate::planted::{Mistake, is_planted};
 use crate::schema::KeyRules;
@@ -11,7 +11,7 @@ use crate::state::StateView;
 use crate::value::{ConfigValue, ValueType};
 use crate::verdict::Verdict;
 
-use super::context::{Context, Lineage, Step, Stop, each};
+use super::context::{Context, Lineage, Step, Stop};
 
 /// One key whose change was judged.
 pub(super) struct Judged<'a> {

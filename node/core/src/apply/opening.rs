@@ -7,10 +7,10 @@ use crate::audit::AuditAction;
 use crate::digest::{Content, Digest, content_digest, spec_digest};
 use crate::entry::Version;
 use crate::ids::{NamespacePath, RequestId};
-use crate::namespace::effective_workflow;
 use crate::outcome::{Outcome, Rejection};
 use crate::principal::Principal;
 use crate::publish_request::{Operation, PublishRequest, RequestObject, RequestSpec, RequestState, StepKind, Subject};
+use crate::reviewers::required_approvals;
 use crate::schema::KeyRules;
 use crate::state::{Change, StateView};
 use crate::value::ConfigValue;
@@ -18,8 +18,8 @@ use crate::verdict::Verdict;
 use crate::webhook::WebhookEvent;
 
 use super::Accepted;
-use super::caller::{Caller, persons};
-use super::context::{Context, Lineage, Step, Stop, check_length, each, granting_groups, invalid, live_digest};
+use super::caller::Caller;
+use super::context::{Context, Lineage, Step, Stop, check_length, granting_groups, invalid, live_digest};
 use super::journal::{Journal, Transition};
 use super::judge::{Judged, check, check_protected};
 use super::publish::check_not_final;
@@ -124,13 +124,15 @@ fn proposed<V: StateView>(
     live: Option<&Version>,
 ) -> Step<Proposed, V> {
     let spec = opening.spec;
+    let identity = &context.cluster()?.identity;
     let on_behalf_of = spec.on_behalf_of.iter();
     let mut contributors: BTreeSet<_> = on_behalf_of
         .map(|username| Principal::from_kubernetes_username(username))
         .chain([opening.caller.login.clone()])
         .collect();
     // Under the names of now, too: who is behind a login may be known otherwise later.
-    contributors.extend(persons(context, &contributors));
+    let persons: Vec<_> = contributors.iter().map(|login| identity.canonical(login)).collect();
+    contributors.extend(persons);
     let value = match spec.operation {
         Operation::Put => {
             let draft = context.view.draft(opening.namespace, &spec.key).map_err(Stop::Fault)?;
@@ -296,7 +298,7 @@ fn build<V: StateView>(
         base_version,
         requested_by: requester.clone(),
         contributors: proposed.contributors,
-        required_approvals: required_approvals(context, lineage, requester)?,
+        required_approvals: required_approvals(lineage, &context.cluster()?.identity, requester),
         state,
         steps,
         published_version,
@@ -320,16 +322,6 @@ fn begun(beginning: &Beginning, base_version: u64) -> (RequestState, Option<(Ste
             Some(*version),
         ),
     }
-}
-
-/// What the policy in force asks for; one more when no named human asked, so that a robot never stands in for one.
-pub(super) fn required_approvals<V: StateView>(
-    context: &Context<'_, V>,
-    lineage: &Lineage,
-    requested_by: &Principal,
-) -> Result<u8, Rejection> {
-    let is_human = context.cluster()?.identity.is_human(requested_by);
-    Ok(effective_workflow(each(lineage)).min_approvers + u8::from(!is_human))
 }
 
 /// The row by which a later object of the same name and spec is recognised.

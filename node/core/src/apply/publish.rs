@@ -2,13 +2,13 @@
 
 use crate::entry::{ConfigEntry, EntryMeta, Version};
 use crate::ids::{ConfigKey, NamespacePath, RequestId};
-use crate::namespace::{HistoryRetention, effective_retention};
+use crate::namespace::{HistoryRetention, each, effective_retention, inherited};
 use crate::outcome::Rejection;
 use crate::principal::Principal;
 use crate::state::{Change, StateView};
 use crate::value::ConfigValue;
 
-use super::context::{Context, Lineage, Step, Stop, each};
+use super::context::{Context, Lineage, Step, Stop};
 use super::journal::Journal;
 use super::judge::schema_revision;
 
@@ -133,12 +133,7 @@ pub(super) fn check_not_final<V: StateView>(
     lineage: &Lineage,
     key: &ConfigKey,
 ) -> Step<(), V> {
-    let mut above = each(lineage);
-    let mut inherits = above.next().is_some_and(|nearest| nearest.settings.governance.inherit);
-    for ancestor in above {
-        if !inherits {
-            break;
-        }
+    for ancestor in inherited(each(lineage)).skip(1) {
         let entry = context.entry(&ancestor.path, key)?;
         if entry.is_some_and(|entry| entry.meta.is_final && entry.live.is_some()) {
             Err(Rejection::FinalKey {
@@ -146,7 +141,6 @@ pub(super) fn check_not_final<V: StateView>(
                 ancestor: ancestor.path.clone(),
             })?;
         }
-        inherits = ancestor.settings.governance.inherit;
     }
     Ok(())
 }

@@ -34,11 +34,11 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
         lineage,
         ..
     } = review;
-    let decided = decide(context, &mut request, &lineage)?;
-    if !decided.is_enough() {
+    let approvals = decide(context, &mut request, &lineage)?.approvals;
+    if !approvals.are_enough() {
         Err(Rejection::NotEnoughApprovals {
-            counted: u8::try_from(decided.approvers.len()).unwrap_or(u8::MAX),
-            required: decided.required,
+            counted: u8::try_from(approvals.approvers.len()).unwrap_or(u8::MAX),
+            required: approvals.required,
         })?;
     }
     let mut journal = Journal::new(context);
@@ -49,7 +49,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
             request: &mut request,
             lineage: &lineage,
             publisher: reviewer.principal(),
-            approvers: decided.approvers,
+            approvers: approvals.approvers,
             verdict: command.verdict.as_ref(),
         },
     )?;

@@ -5,7 +5,7 @@ use crate::audit::{AuditAction, AuditChange};
 use crate::digest::Digest;
 use crate::entry::Version;
 use crate::ids::NamespacePath;
-use crate::namespace::effective_workflow;
+use crate::namespace::{each, effective_workflow};
 use crate::outcome::{Outcome, Rejection};
 use crate::proposal::{Precondition, PutEntry};
 use crate::state::StateView;
@@ -13,7 +13,7 @@ use crate::webhook::WebhookEvent;
 
 use super::Accepted;
 use super::caller::Caller;
-use super::context::{Context, Lineage, Step, check_may, check_names_no_namespace, each, granting_groups, live_digest};
+use super::context::{Context, Lineage, Step, check_may, check_names_no_namespace, granting_groups, live_digest};
 use super::journal::{Journal, Transition};
 use super::judge::{Judged, check, check_protected};
 use super::publish::{NewVersion, check_not_final, publish};

@@ -9,16 +9,15 @@ use crate::identity::Identity;
 use crate::namespace::{Channel, ConfigNamespace};
 use crate::outcome::Rejection;
 use crate::planted::{Mistake, is_planted};
-use crate::principal::{Principal, PrincipalKind};
+use crate::principal::Principal;
 use crate::proposal::{AuthenticatedReview, Review as Given, ReviewRequest};
-use crate::publish_request::{
-    Decision, Operation, PublishRequest, RequestState, Step as RequestStep, StepKind, Subject,
-};
+use crate::publish_request::{Decision, PublishRequest, RequestState, Step as RequestStep, StepKind, Subject};
+use crate::reviewers::{contributed_as, counts_as_human, may_review, persons_of, review_action, told_from_the_others};
 use crate::stamp::{ReviewStatement, Signed};
 use crate::state::StateView;
 
-use super::caller::{Caller, check_channel, is_managed_from, persons};
-use super::context::{Context, Step, bound, check_length, check_may, granting_groups, invalid_stamp};
+use super::caller::{Caller, check_channel, is_managed_from};
+use super::context::{Context, Step, bound, check_length, granting_groups, invalid_stamp};
 use super::opening::same_digest;
 
 /// One review of one request, verified to be about it.
@@ -32,8 +31,6 @@ pub(super) struct Review<'a> {
     pub(super) lineage: Vec<Arc<ConfigNamespace>>,
     /// What tells people from each other.
     identity: &'a Identity,
-    /// Everyone who had a hand in the change, under their names of now.
-    contributors: BTreeSet<Principal>,
 }
 
 type Check = fn(&Review<'_>) -> Result<(), Rejection>;
@@ -73,7 +70,6 @@ impl<'a> Review<'a> {
         };
         Ok(Self {
             lineage: context.existing_lineage(&request.namespace)?,
-            contributors: persons(context, contributors(&request)),
             request,
             reviewer,
             digest,
@@ -130,22 +126,6 @@ impl<'a> Review<'a> {
     }
 }
 
-/// Who took a step, by what is known now of the login and of the person that it was known for then: one, or else two of
-/// whom neither is to be taken for another.
-pub(super) fn persons_of(identity: &Identity, step: &RequestStep) -> BTreeSet<Principal> {
-    let login_is_forgotten = is_planted(Mistake::LoginForgotten);
-    let names = step.names().filter(|name| !login_is_forgotten || **name == step.actor);
-    names.map(|name| identity.canonical(name)).collect()
-}
-
-/// The right that a review of `request` needs.
-pub(super) fn review_action(request: &PublishRequest) -> Action {
-    match request.operation() {
-        Operation::Put | Operation::Delete | Operation::Rollback => Action::Review,
-        Operation::Govern => Action::Govern,
-    }
-}
-
 /// Verifies that `signed` holds, is about `request`, and says `decision`.
 pub(super) fn verify_review<V: StateView>(
     context: &Context<'_, V>,
@@ -193,41 +173,16 @@ fn reviewer_is_human(review: &Review<'_>) -> Result<(), Rejection> {
     })
 }
 
-/// Everyone who may not approve `request`.
-pub(super) fn contributors(request: &PublishRequest) -> impl Iterator<Item = &Principal> {
-    let only_the_requester = is_planted(Mistake::ContributorMayApprove);
-    let all = request.contributors.iter();
-    all.filter(move |contributor| !only_the_requester || **contributor == request.requested_by)
-}
-
-/// True if `login` is one of a person.
-pub(super) fn counts_as_human(identity: &Identity, login: &Principal) -> bool {
-    let as_if = is_planted(Mistake::ServiceAccountCounts) && login.kind == PrincipalKind::ServiceAccount;
-    identity.is_human(login) || as_if
-}
-
-/// Four eyes: no role and no flag lifts this. The login counts as well as the person, so that an alias that was taken
-/// away since opens no door.
+/// Four eyes: no role and no flag lifts this.
 fn reviewer_did_not_contribute(review: &Review<'_>) -> Result<(), Rejection> {
-    let names = [review.reviewer.principal(), &review.reviewer.login];
-    let contributed = names
-        .into_iter()
-        .find(|name| review.contributors.contains(name) || contributors(&review.request).any(|other| other == *name));
-    match contributed {
-        Some(principal) => Err(Rejection::SelfApproval {
-            principal: principal.clone(),
-        }),
+    match contributed_as(&review.request, review.identity, &review.reviewer.login) {
+        Some(principal) => Err(Rejection::SelfApproval { principal }),
         None => Ok(()),
     }
 }
 
 fn reviewer_can_be_told_from_the_others(review: &Review<'_>) -> Result<(), Rejection> {
-    let approvers = review.request.approvals().flat_map(RequestStep::names);
-    let others = review.request.contributors.iter().chain(approvers);
-    let everyone: Vec<_> = others.chain([&review.reviewer.login]).collect();
-    review
-        .identity
-        .comparable(&everyone)
+    told_from_the_others(&review.request, review.identity, &review.reviewer.login)
         .map_err(|principal| Rejection::UnmappedIdentity { principal })
 }
 
@@ -238,16 +193,15 @@ fn digest_is_the_requests(review: &Review<'_>) -> Result<(), Rejection> {
     same_digest(review.request.digest, review.digest)
 }
 
-/// The admins of the namespace above have a say in the governance of a namespace, too.
 fn reviewer_may_review(review: &Review<'_>) -> Result<(), Rejection> {
-    let at = &review.request.namespace;
-    let own = check_may(&review.reviewer.actor, review.action(), &review.lineage, at);
-    match (&review.request.subject, review.lineage.get(1..)) {
-        (Subject::Governance(_), Some(above)) if !above.is_empty() => {
-            own.or_else(|refusal| check_may(&review.reviewer.actor, Action::Govern, above, at).map_err(|_| refusal))
-        }
-        (Subject::Governance(_) | Subject::Key(_), _) => own,
+    if may_review(&review.request, &review.lineage, &review.reviewer.actor) {
+        return Ok(());
     }
+    Err(Rejection::Forbidden {
+        principal: review.reviewer.principal().clone(),
+        action: review.action(),
+        namespace: review.request.namespace.clone(),
+    })
 }
 
 /// Changes of governance are decided over HTTP also where an object manages the namespace, unless that is closed.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::access::Action;
 use crate::audit::AuditAction;
-use crate::namespace::effective_workflow;
+use crate::namespace::{each, effective_workflow};
 use crate::planted::{Mistake, is_planted};
 use crate::proposal::RollBackEntry;
 use crate::publish_request::{Operation, RequestSpec};
@@ -14,7 +14,7 @@ use crate::webhook::WebhookEvent;
 
 use super::Accepted;
 use super::caller::{check_channel, is_managed_from};
-use super::context::{Context, Step, check_length, check_may, check_names_no_namespace, each};
+use super::context::{Context, Step, check_length, check_may, check_names_no_namespace};
 use super::judge::{Judged, check, check_protected};
 use super::open_request::already_live;
 use super::opening::{Opening, id_of_entry, open, retained};

@@ -34,11 +34,8 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &SetIdentit
     }
     let enacted = governing::enact_identity(context, &mut journal, &command.identity)?;
     let groups = granting_groups(&caller.actor, Action::Govern, &lineage);
-    let mut transition = Transition::new(AuditAction::IdentityUpdated, caller.principal(), &root).by(&caller, groups);
-    if let Some(change) = enacted.change {
-        transition = transition.change(change);
-    }
-    journal.record(transition);
+    let transition = Transition::new(AuditAction::IdentityUpdated, caller.principal(), &root);
+    journal.record(transition.by(&caller, groups).change(enacted.change));
     Ok(journal.accept(Outcome::IdentitySet))
 }
 
