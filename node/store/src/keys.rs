@@ -41,7 +41,7 @@
 //! | `state` | 15 | path, 00, key | `LiveRow`; only while the key is live |
 //! | `state` | 16 | request id | `PublishRequest` |
 //! | `state` | 17 | request state u8, request id | empty: requests by state |
-//! | `state` | 18 | path, 00, submit index u64, request id | empty: requests of a namespace, by age |
+//! | `state` | 18 | path of the namespace *or of one above it*, 00, submit index u64, request id | empty: requests of a subtree, by age |
 //! | `state` | 19 | Kubernetes namespace, 00, name, 00, spec digest | `AppliedSpec` |
 //! | `state` | 1a | path, 00, request id | empty: open requests of a namespace |
 //! | `state` | 1b | path | `Revision`: of the namespace's content |
@@ -54,6 +54,7 @@
 //! | `state` | 42 | digest of an idempotency key | `IdempotencyRecord` |
 //! | `state` | 43 | end in ms i64, digest of an idempotency key | empty: idempotency keys by their end |
 //! | `state` | 44 | digest of the text of an API key, name | empty: API keys by what callers show |
+//! | `state` | 45 | path of the namespace *or of one above it*, 00, submit index u64, request id | empty: open requests of a subtree, by age |
 //! | `history` | 20 | path, 00, key, 00, number u64 | `Version` |
 //! | `audit` | 30 | index u64, seq u32 | `AuditEvent` |
 //! | `audit` | 31 | path of the namespace *or of one above it*, 00, index u64, seq u32 | empty: audit of a subtree, by time; `/` needs none |
@@ -105,8 +106,8 @@ pub const LIVE: u8 = 0x15;
 pub const REQUESTS: u8 = 0x16;
 /// Prefix of the requests by state.
 pub const REQUESTS_BY_STATE: u8 = 0x17;
-/// Prefix of the requests of a namespace.
-pub const REQUESTS_OF_NAMESPACE: u8 = 0x18;
+/// Prefix of the requests of a subtree.
+pub const REQUESTS_OF_SUBTREE: u8 = 0x18;
 /// Prefix of the applied specs.
 pub const APPLIED_SPECS: u8 = 0x19;
 /// Prefix of the open requests of a namespace.
@@ -131,6 +132,8 @@ pub const IDEMPOTENCY: u8 = 0x42;
 pub const IDEMPOTENCY_BY_END: u8 = 0x43;
 /// Prefix of the API keys by the digest of their text.
 pub const API_KEYS_BY_HASH: u8 = 0x44;
+/// Prefix of the open requests of a subtree.
+pub const OPEN_REQUESTS_OF_SUBTREE: u8 = 0x45;
 /// Prefix of the versions.
 pub const VERSIONS: u8 = 0x20;
 /// Prefix of the audit events.
@@ -290,17 +293,19 @@ pub fn request_by_state(state: RequestState, id: &RequestId) -> Vec<u8> {
     KeyWriter(requests_by_state(state)).text(id.as_str()).done()
 }
 
-/// What the keys of the requests of `namespace` begin with.
-pub fn requests_of_namespace(namespace: &NamespacePath) -> Vec<u8> {
-    KeyWriter::new(REQUESTS_OF_NAMESPACE)
-        .text(namespace.as_str())
-        .end()
-        .done()
+/// What the keys of the requests of the subtree under `path` begin with; of the open ones only, if so asked.
+pub fn requests_of_subtree(path: &NamespacePath, only_open: bool) -> Vec<u8> {
+    let prefix = if only_open {
+        OPEN_REQUESTS_OF_SUBTREE
+    } else {
+        REQUESTS_OF_SUBTREE
+    };
+    KeyWriter::new(prefix).text(path.as_str()).end().done()
 }
 
-/// Key of the row that lists request `id`, submitted at log index `submitted`, under its namespace.
-pub fn request_of_namespace(namespace: &NamespacePath, submitted: u64, id: &RequestId) -> Vec<u8> {
-    KeyWriter(requests_of_namespace(namespace))
+/// Key of the row that lists request `id`, submitted at log index `submitted`, under `path`.
+pub fn request_of_subtree(path: &NamespacePath, only_open: bool, (submitted, id): (u64, &RequestId)) -> Vec<u8> {
+    KeyWriter(requests_of_subtree(path, only_open))
         .number(submitted)
         .text(id.as_str())
         .done()

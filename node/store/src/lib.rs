@@ -42,5 +42,6 @@ pub use stats::StoreStats;
 pub use types::{Answer, EncodedProposal, Member, TypeConfig, Verdict};
 pub use view::rows::{NamespaceMap, View};
 pub use view::{
-    AuditPosition, AuditRange, LiveRange, Order, Page, Room, SnapshotRows, SnapshotView, StateReader, Take,
+    AuditPosition, AuditRange, LiveRange, Order, Page, RequestRange, Room, SnapshotRows, SnapshotView, StateReader,
+    Take,
 };

@@ -1,7 +1,9 @@
 //! What readers see: live values, versions, requests, namespaces and the audit, without ever waiting for a writer.
 
 mod audit;
+mod effective;
 mod listing;
+mod requests;
 pub(crate) mod rows;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use tokio::sync::watch;
 
 pub use self::audit::{AuditPosition, AuditRange, Take};
 pub use self::listing::{LiveRange, Order, Page, Room};
+pub use self::requests::RequestRange;
 use self::rows::{NamespaceMap, Rows, View, below};
 use crate::codec::Record;
 use crate::keys::Family;

@@ -8,7 +8,7 @@ use confman_core::cluster::ClusterRecord;
 use confman_core::entry::{ConfigEntry, Version};
 use confman_core::ids::NamespacePath;
 use confman_core::namespace::ConfigNamespace;
-use confman_core::publish_request::PublishRequest;
+use confman_core::publish_request::{PublishRequest, RequestState};
 use confman_core::state::{Change, StateView as _};
 use rocksdb::{ReadOptions, WriteBatch};
 
@@ -268,17 +268,10 @@ impl View<Overlay> {
         let before = self.request(&request.id)?;
         let moved_from = before.as_ref().map(|before| before.state);
         if let Some(state) = moved_from.filter(|state| *state != request.state) {
-            let family = self.0.base.generation.family(Family::State);
-            self.0
-                .batch
-                .delete_cf(family, keys::request_by_state(state, &request.id));
+            self.delete_only(Family::State, &keys::request_by_state(state, &request.id));
         }
         self.put_only(Family::State, &keys::request_by_state(request.state, &request.id), &[]);
-        if before.is_none() {
-            let submitted = request.steps.first().map_or(0, |step| step.position.index);
-            let listed = keys::request_of_namespace(&request.namespace, submitted, &request.id);
-            self.put_only(Family::State, &listed, &[]);
-        }
+        self.list_request_in_subtrees(moved_from, request);
         let open = keys::open_request(&request.namespace, &request.id);
         if request.state.is_final() {
             self.delete(Family::State, open);
@@ -287,6 +280,30 @@ impl View<Overlay> {
         }
         self.put(Family::State, keys::request(&request.id), request);
         Ok(())
+    }
+
+    /// Lists the request under its namespace and every one above it, and among the open ones for as long as it is open.
+    fn list_request_in_subtrees(&mut self, before: Option<RequestState>, request: &PublishRequest) {
+        let (was_open, is_open) = (before.is_some_and(|state| !state.is_final()), !request.state.is_final());
+        if before.is_some() && was_open == is_open {
+            return;
+        }
+        let submitted = request.steps.first().map_or(0, |step| step.position.index);
+        let subtrees: Vec<_> = std::iter::once(request.namespace.clone())
+            .chain(request.namespace.ancestors())
+            .collect();
+        for path in subtrees {
+            if before.is_none() {
+                let listed = keys::request_of_subtree(&path, false, (submitted, &request.id));
+                self.put_only(Family::State, &listed, &[]);
+            }
+            let open = keys::request_of_subtree(&path, true, (submitted, &request.id));
+            if is_open {
+                self.put_only(Family::State, &open, &[]);
+            } else if was_open {
+                self.delete_only(Family::State, &open);
+            }
+        }
     }
 
     fn append_audit(&mut self, event: &AuditEvent) -> Result<(), ReadError> {
@@ -323,6 +340,11 @@ impl View<Overlay> {
     fn put_only(&mut self, family: Family, key: &[u8], bytes: &[u8]) {
         let family = self.0.base.generation.family(family);
         self.0.batch.put_cf(family, key, bytes);
+    }
+
+    /// Deletes a row that apply never reads back.
+    fn delete_only(&mut self, family: Family, key: &[u8]) {
+        self.0.batch.delete_cf(self.0.base.generation.family(family), key);
     }
 
     fn delete(&mut self, family: Family, key: Vec<u8>) {

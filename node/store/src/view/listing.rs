@@ -2,14 +2,12 @@
 
 use confman_core::api_key::ApiKeyRecord;
 use confman_core::cluster::StampKey;
-use confman_core::entry::Version;
-use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
-use confman_core::publish_request::{PublishRequest, RequestState};
-use confman_core::state::StateView as _;
+use confman_core::entry::{Draft, Version};
+use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::webhook::Delivery;
 
 use super::SnapshotView;
-use super::rows::{Rows as _, View};
+use super::rows::View;
 use crate::codec::LiveRow;
 use crate::keys::{self, Family};
 use crate::state_machine::{ReadError, decode_row};
@@ -40,7 +38,7 @@ impl Room {
         self.items == 0 || self.bytes == 0
     }
 
-    const fn take(&mut self, bytes: usize) {
+    pub(super) const fn take(&mut self, bytes: usize) {
         self.items = self.items.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
@@ -105,7 +103,7 @@ impl Scan {
     }
 
     /// Ends before `key`, and begins there.
-    fn backwards_from(mut self, key: Option<Vec<u8>>) -> Self {
+    pub(super) fn backwards_from(mut self, key: Option<Vec<u8>>) -> Self {
         if key.is_some() {
             self.to = key;
         }
@@ -200,76 +198,22 @@ impl SnapshotView<'_> {
         Ok(Page { items, next })
     }
 
-    /// Requests in `state`, by id.
-    pub fn requests_by_state(
-        &self,
-        state: RequestState,
-        after: Option<&RequestId>,
-        limit: usize,
-    ) -> Result<Page<PublishRequest, RequestId>, ReadError> {
-        let prefix = keys::requests_by_state(state);
-        let id_at = prefix.len();
-        let scan = Scan::prefix(Family::State, prefix).after(after.map(|id| keys::request_by_state(state, id)));
-        let mut items: Vec<PublishRequest> = Vec::new();
-        let more = self.scan(scan, &mut Room::for_items(limit), |row_key, _| {
-            let (request, bytes) = self.listed_request(&row_key[id_at..])?;
-            items.push(request);
-            Ok(bytes)
-        })?;
-        let next = items.last().filter(|_| more).map(|request| request.id.clone());
-        Ok(Page { items, next })
-    }
-
-    /// How many requests are in `state`; stops to count at `limit`.
-    pub fn count_requests(&self, state: RequestState, limit: usize) -> Result<usize, ReadError> {
-        let scan = Scan::prefix(Family::State, keys::requests_by_state(state));
-        let mut found = 0;
-        self.scan(scan, &mut Room::for_items(limit), |_, _| {
-            found += 1;
-            Ok(0)
-        })?;
-        Ok(found)
-    }
-
-    /// Requests of `namespace`, the last submitted first. The cursor is (log index of the submission, id).
-    pub fn requests_of_namespace(
+    /// Drafts of `namespace`, by key.
+    pub fn drafts(
         &self,
         namespace: &NamespacePath,
-        before: Option<&(u64, RequestId)>,
+        after: Option<&ConfigKey>,
         limit: usize,
-    ) -> Result<Page<PublishRequest, (u64, RequestId)>, ReadError> {
-        let prefix = keys::requests_of_namespace(namespace);
-        let id_at = prefix.len() + size_of::<u64>();
-        let end = before.map(|(submitted, id)| keys::request_of_namespace(namespace, *submitted, id));
-        let scan = Scan::prefix(Family::State, prefix).backwards_from(end);
-        let mut items: Vec<PublishRequest> = Vec::new();
-        let more = self.scan(scan, &mut Room::for_items(limit), |row_key, _| {
-            let (request, bytes) = self.listed_request(&row_key[id_at..])?;
-            items.push(request);
-            Ok(bytes)
+    ) -> Result<Page<Draft, ConfigKey>, ReadError> {
+        let scan = Scan::prefix(Family::State, keys::drafts(namespace));
+        let scan = scan.after(after.map(|key| keys::draft(namespace, key)));
+        let mut items: Vec<Draft> = Vec::new();
+        let more = self.scan(scan, &mut Room::for_items(limit), |row_key, bytes| {
+            items.push(decode_row(row_key, bytes)?);
+            Ok(bytes.len())
         })?;
-        let next = items.last().filter(|_| more).map(|request| {
-            let submitted = request.steps.first().map_or(0, |step| step.position.index);
-            (submitted, request.id.clone())
-        });
+        let next = items.last().filter(|_| more).map(|draft| draft.key.clone());
         Ok(Page { items, next })
-    }
-
-    /// The first `limit` open requests of `namespace`, by id.
-    pub fn open_requests(&self, namespace: &NamespacePath, limit: usize) -> Result<Vec<PublishRequest>, ReadError> {
-        let prefix = keys::open_requests(namespace);
-        let rows = self.0.keys(Family::State, &prefix, limit)?;
-        let requests = rows.iter().map(|row| self.listed_request(&row[prefix.len()..]));
-        requests.map(|request| Ok(request?.0)).collect()
-    }
-
-    /// The request that an index row names, and about how many bytes it has.
-    fn listed_request(&self, id: &[u8]) -> Result<(PublishRequest, usize), ReadError> {
-        let missing = || ReadError::Missing { prefix: keys::REQUESTS };
-        let id = std::str::from_utf8(id).ok().and_then(|id| RequestId::parse(id).ok());
-        let request = self.request(&id.ok_or_else(missing)?)?.ok_or_else(missing)?;
-        let value = request.new_value().map_or(0, |value| value.canonical_bytes().len());
-        Ok((request, value + 512))
     }
 
     /// Hands every delivery that is not finished to `take`, by id. Takes time in proportion to their number.
@@ -314,7 +258,7 @@ impl SnapshotView<'_> {
 }
 
 /// The config key at the end of the key of a live row.
-fn key_of(namespace: &NamespacePath, row_key: &[u8]) -> Result<ConfigKey, ReadError> {
+pub(super) fn key_of(namespace: &NamespacePath, row_key: &[u8]) -> Result<ConfigKey, ReadError> {
     let prefix = keys::live_prefix(namespace, "").len();
     let text = row_key.get(prefix..).and_then(|key| std::str::from_utf8(key).ok());
     text.and_then(|text| ConfigKey::parse(text).ok())

@@ -221,31 +221,6 @@ fn request_is_listed_under_its_state_of_now_only() {
     assert_eq!(store.reader.request(&request_id("r3")).expect("a read"), None);
 }
 
-#[test]
-fn requests_of_a_namespace_are_listed_newest_first() {
-    let (_folder, store) = store();
-    for (id, submitted) in [("r3", 1), ("r1", 2), ("r2", 300)] {
-        let open = request(id, RequestState::PendingReview, submitted);
-        write(&store, submitted, vec![Change::PutRequest(Box::new(open.clone()))]);
-        let published = request(id, RequestState::Published, submitted);
-        write(&store, submitted, vec![Change::PutRequest(Box::new(published))]);
-    }
-    let listed = |before: Option<(u64, _)>| {
-        let at = path("/teams/payments");
-        let page = store
-            .reader
-            .read(|view| view.requests_of_namespace(&at, before.as_ref(), 2).expect("a page"));
-        let ids: Vec<String> = page.items.iter().map(|request| request.id.to_string()).collect();
-        (ids, page.next)
-    };
-    let (first, next) = listed(None);
-    assert_eq!(
-        (first, next.as_ref().map(|next| next.0)),
-        (vec!["r2".to_owned(), "r1".to_owned()], Some(2))
-    );
-    assert_eq!(listed(next), (vec!["r3".to_owned()], None));
-}
-
 fn all(order: Order) -> AuditRange {
     AuditRange {
         from: Bound::Unbounded,
