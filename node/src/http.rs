@@ -6,13 +6,16 @@ pub mod call;
 pub mod config;
 pub mod cursor;
 pub mod drafts;
+pub mod effective;
 pub mod entrance;
 pub mod health;
+pub mod history;
 pub mod identity;
 pub mod internal;
 pub mod keys;
 pub mod linger;
 pub mod login;
+pub mod named;
 pub mod namespaces;
 pub mod negotiate;
 mod observe;
@@ -31,9 +34,9 @@ pub mod write;
 use std::sync::Arc;
 
 use confman_api::problem::{Problem, ProblemType};
+use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::schema::KeyRules;
-use confman_core::value::ConfigValue;
 use confman_store::{SnapshotView, StoreStats};
 use tokio::sync::Semaphore;
 
@@ -47,7 +50,7 @@ use crate::raft::Raft;
 use crate::raft::bootstrap::Bootstrap;
 use crate::read::{Consistency, Reader, Seen};
 use crate::rotation::Rotation;
-use crate::secrets::Place;
+use crate::secrets::{Place, Secrets};
 use crate::watch::Feed;
 
 /// What handlers need of the node.
@@ -114,12 +117,9 @@ impl App {
         })
     }
 
-    /// Opens a sealed value for a reader.
-    pub(crate) fn open(&self, place: Place<'_>, value: &ConfigValue) -> Result<ConfigValue, Problem> {
-        self.judge.secrets().open(place, value).map_err(|error| {
-            tracing::error!(%error, "a sealed value cannot be opened");
-            Problem::new(ProblemType::Internal, error.to_string())
-        })
+    /// `version` as readers see it: its value as it was before it was sealed.
+    pub(crate) fn open(&self, version: Version) -> Result<Version, Problem> {
+        open(self.judge.secrets(), version)
     }
 
     /// Reads many rows of one state on a thread of its own: those that serve everybody else must not wait for a disk.
@@ -128,10 +128,30 @@ impl App {
         read: impl FnOnce(&SnapshotView<'_>) -> Result<T, confman_store::ReadError> + Send + 'static,
     ) -> Result<T, Problem> {
         let state = self.reader.state().clone();
-        let listed = tokio::task::spawn_blocking(move || state.read(read)).await;
-        let listed = listed.map_err(|_| Problem::new(ProblemType::Internal, "the node failed; its log says why"))?;
+        let listed = off_thread(move || state.read(read)).await?;
         listed.map_err(|error| storage_problem(&error))
     }
+}
+
+/// Opens the value of `version`, if it is sealed.
+pub(crate) fn open(secrets: &Secrets, mut version: Version) -> Result<Version, Problem> {
+    if let Some(sealed) = version.value.as_ref().filter(|value| value.is_sealed()) {
+        let place = Place {
+            namespace: &version.namespace,
+            key: &version.key,
+        };
+        version.value = Some(secrets.open(place, sealed).map_err(|error| {
+            tracing::error!(%error, "a sealed value cannot be opened");
+            Problem::new(ProblemType::Internal, error.to_string())
+        })?);
+    }
+    Ok(version)
+}
+
+/// Does what takes long on a thread of its own.
+pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Problem::new(ProblemType::Internal, "the node failed; its log says why"))
 }
 
 /// The handlers' shared view of the node.

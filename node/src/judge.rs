@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use confman_core::digest::Digest;
 use confman_core::ids::{ConfigKey, LogPosition, NamespacePath, RequestId};
-use confman_core::namespace::{ConfigNamespace, Governance, SchemaBinding, schema_lineage};
+use confman_core::namespace::{ConfigNamespace, Governance, SchemaBinding, each, inherited, schema_lineage};
 use confman_core::outcome::Rejection;
 use confman_core::proposal::{Command, ReviewRequest};
 use confman_core::publish_request::{Operation, RequestSpec};
@@ -16,6 +16,7 @@ use confman_core::value::ConfigValue;
 use confman_core::verdict::Verdict;
 use confman_store::{LiveRange, ReadError, Room, SnapshotView, StateReader};
 
+use crate::auth::access::lineage;
 use crate::schema::{CompiledSchema, Held, Holding, NamespaceObject, OpenChange, SchemaCache};
 use crate::secrets::{Place, SecretError, Secrets};
 
@@ -173,8 +174,8 @@ impl Judge {
 
     /// The verdict on a change; none where no schema holds.
     fn judge(&self, view: &SnapshotView<'_>, change: &Change<'_>) -> Result<Option<Verdict>, JudgeError> {
-        let lineage = lineage(view, change.namespace);
-        let holding_namespaces: Vec<_> = schema_lineage(lineage.iter().map(Arc::as_ref)).collect();
+        let lineage = lineage(view.namespaces(), change.namespace);
+        let holding_namespaces: Vec<_> = schema_lineage(each(&lineage)).collect();
         if holding_namespaces.is_empty() {
             return Ok(None);
         }
@@ -295,10 +296,8 @@ impl Judge {
     /// What would break in the namespace at `path` if `schema` were its own.
     pub fn would_break(&self, path: &NamespacePath, schema: Option<&SchemaBinding>) -> Result<Broken, JudgeError> {
         self.state.read(|view| {
-            let lineage = lineage(view, path);
-            let inherited = lineage.iter().map(Arc::as_ref).skip(1);
-            let inherits = lineage.first().is_none_or(|own| own.settings.governance.inherit);
-            let above: Vec<_> = schema_lineage(inherited.take_while(|_| inherits)).collect();
+            let lineage = lineage(view.namespaces(), path);
+            let above: Vec<_> = schema_lineage(inherited(each(&lineage)).skip(1)).collect();
             let mut own = ConfigNamespace::clone(lineage.first().ok_or_else(|| Rejection::NamespaceNotFound {
                 namespace: path.to_string(),
             })?);
@@ -343,8 +342,8 @@ impl Judge {
     /// What the schemas say about a key now; the default where none holds.
     pub fn rules(&self, namespace: &NamespacePath, key: &ConfigKey) -> Result<KeyRules, JudgeError> {
         self.state.read(|view| {
-            let lineage = lineage(view, namespace);
-            let namespaces: Vec<_> = schema_lineage(lineage.iter().map(Arc::as_ref)).collect();
+            let lineage = lineage(view.namespaces(), namespace);
+            let namespaces: Vec<_> = schema_lineage(each(&lineage)).collect();
             if namespaces.is_empty() {
                 return Ok(KeyRules::default());
             }
@@ -355,14 +354,6 @@ impl Judge {
 
 fn change<'a>(namespace: &'a NamespacePath, key: &'a ConfigKey, value: Option<&'a ConfigValue>) -> Change<'a> {
     Change { namespace, key, value }
-}
-
-/// The namespace at `path` and every existing ancestor, nearest first.
-fn lineage(view: &SnapshotView<'_>, path: &NamespacePath) -> Vec<Arc<ConfigNamespace>> {
-    let places = std::iter::once(path.clone()).chain(path.ancestors());
-    places
-        .filter_map(|place| view.namespaces().get(&place).cloned())
-        .collect()
 }
 
 /// The value that a spec would publish; none for a deletion, or where there is none.

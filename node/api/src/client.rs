@@ -15,7 +15,7 @@ use crate::problem::Problem;
 pub use audit::{AuditExport, AuditQuery};
 pub use courier::{CourierClient, CourierOptions};
 pub use keys::IdentitySet;
-pub use read::{ReadClient, ReadOptions, ReadValue, Waited, WaitedChange};
+pub use read::{ReadClient, ReadOptions, ReadValue, RequestFilter, Waited, WaitedChange};
 pub use watch::{Watch, WatchOptions, Watched};
 
 /// Why a call did not succeed.

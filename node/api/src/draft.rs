@@ -22,7 +22,11 @@ pub struct DraftView {
     #[schema(value_type = String)]
     pub key: ConfigKey,
     /// The value, any JSON; binary as a base64 string. Absent for secrets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::diff::present"
+    )]
     #[schema(value_type = Option<Value>)]
     pub value: Option<Box<RawValue>>,
     /// Its type.

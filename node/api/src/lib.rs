@@ -7,6 +7,8 @@ pub mod client;
 pub mod config;
 pub mod diff;
 pub mod draft;
+pub mod effective;
+pub mod history;
 pub mod internal;
 pub mod limits;
 pub mod listing;

@@ -61,6 +61,10 @@ limits! {
     WRITES = "writes", 4_096, "writes", "Most writes of a node waiting for their commit at once.";
     PAGE = "page", 1_000, "items", "Most items on a page.";
     PAGE_DEFAULT = "page-default", 100, "items", "Items on a page when no limit is given.";
+    VIEW = "view", 10_000, "keys", "Most keys of an effective view that is not JSON, which does not come in pages.";
+    VIEW_BYTES = "view-bytes", 4 * 1024 * 1024, "bytes", "Most bytes of values of such a view.";
+    REQUESTS_LOOKED_AT = "requests-looked-at", 1_000, "requests",
+        "Most publish requests that are looked at for one page of their list.";
     CURSOR = "cursor", 1_024, "bytes", "Longest cursor.";
     AUDIT_WALK = "audit-walk", 10_000, "events", "Most audit events looked at for one page; it may be empty and have a cursor.";
     AUDIT_VERIFY = "audit-verify", 100_000, "events", "Most audit events walked by one call of `audit:verify`.";

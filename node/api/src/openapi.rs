@@ -18,13 +18,17 @@ use crate::audit::{
     AuditWorkflowSchema, BrokenView,
 };
 use crate::config::{ConfigValueView, KeyView, MetaPatch, PositionView, WrittenView};
+use crate::diff::{BinaryView, DiffEntryView, DiffView};
 use crate::draft::{DraftView, DraftWrittenView};
+use crate::effective::EffectiveValueView;
+use crate::history::{VersionDiffView, VersionView};
 use crate::limits;
 use crate::listing::Pagination;
 use crate::namespaces::{CreateNamespaceBody, NamespaceView, NamespaceWrittenView, PendingView};
 use crate::problem::{Problem, ProblemType};
 use crate::publish_request::{
-    DecisionBody, NamedRollbackBody, ObjectView, OpenRequestBody, PublishRequestView, RollbackBody, StepView,
+    DecisionBody, NamedRollbackBody, ObjectView, OpenRequestBody, PublishRequestItem, PublishRequestView, ReviewView,
+    RollbackBody, StepView,
 };
 use crate::routes::{Access, Method, Port, ROUTES, Route, RouteId};
 use crate::schema::{BrokenRequestView, SchemaReport, SchemaView, SchemaWrittenView};
@@ -132,8 +136,20 @@ fn components() -> ComponentsBuilder {
         .schema_from::<HealthView>()
         .schema_from::<Pagination>()
         .schema_from::<Problem>()
+        .schema_from::<EffectiveValueView>()
+        .schema_from::<VersionView>()
+        .schema_from::<VersionDiffView>()
+        .schema_from::<DiffView>()
+        .schema_from::<DiffEntryView>()
+        .schema_from::<BinaryView>()
+        .schema_from::<ReviewView>()
+        .schema_from::<PublishRequestItem>()
         .responses_from_iter(problems::components())
         .schema("KeyPage", page("KeyView"))
+        .schema("EffectivePage", page("EffectiveValueView"))
+        .schema("VersionPage", page("VersionView"))
+        .schema("DraftPage", page("DraftView"))
+        .schema("PublishRequestPage", page("PublishRequestItem"))
         .schema("AuditPage", page("AuditEvent"))
         .schema("NamespacePage", page("NamespaceView"))
         .schema("ApiKeyPage", page("ApiKeyView"))
@@ -228,11 +244,19 @@ fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
             "application/json (default): a page; application/x-ndjson or application/jsonl: an export of the whole \
              chain, oldest first, with stubs for what is not shown",
         )],
+        RouteId::EffectiveRoot | RouteId::Effective => &[(
+            "Accept",
+            "application/json (default) or application/yaml; of a namespace also text/x-dotenv or \
+             text/x-java-properties; of a key also text/plain or application/octet-stream",
+        )],
         RouteId::WatchRoot | RouteId::Watch => {
             &[("Last-Event-ID", "id of the last event that was seen: go on after it")]
         }
         RouteId::ReadPublishRequest
         | RouteId::ReadDraft
+        | RouteId::DraftsRoot
+        | RouteId::History
+        | RouteId::ListPublishRequests
         | RouteId::ListNamespaces
         | RouteId::ReadNamespace
         | RouteId::ReadSchema
@@ -279,7 +303,14 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
         RouteId::ReadConfig => value_or_page(),
         RouteId::WriteConfig | RouteId::DeleteConfig => json("the new version", "WrittenView"),
         RouteId::RollBack | RouteId::AdminRollBack => json("the new version", "WrittenView"),
-        RouteId::ReadDraft => json("the draft", "DraftView"),
+        RouteId::EffectiveRoot | RouteId::Effective => view_or_value(),
+        RouteId::History => either(
+            "a page of versions, or of KEY:diff the difference",
+            ["VersionPage", "VersionDiffView"],
+        ),
+        RouteId::DraftsRoot => json("a page of drafts", "DraftPage"),
+        RouteId::ReadDraft => either("a draft, or a page of drafts", ["DraftView", "DraftPage"]),
+        RouteId::ListPublishRequests => json("a page of publish requests", "PublishRequestPage"),
         RouteId::WriteDraft => json("the draft is written", "DraftWrittenView"),
         RouteId::ReadPublishRequest | RouteId::DecidePublishRequest => json("the request", "PublishRequestView"),
         RouteId::ListNamespaces => json("a page of namespaces", "NamespacePage"),
@@ -359,15 +390,39 @@ fn json(about: &str, schema: &str) -> Response {
         .build()
 }
 
+fn either(about: &str, schemas: [&str; 2]) -> Response {
+    ResponseBuilder::new()
+        .description(about)
+        .content("application/json", one_of(schemas))
+        .build()
+}
+
+fn one_of(schemas: [&str; 2]) -> Content {
+    let either = schemas.into_iter().fold(OneOfBuilder::new(), |either, schema| {
+        either.item(Ref::from_schema_name(schema))
+    });
+    ContentBuilder::new().schema(Some(either)).build()
+}
+
 /// What a path under `/config` names: the value of a key in four representations, or a namespace's keys.
 fn value_or_page() -> Response {
-    let either = OneOfBuilder::new()
-        .item(Ref::from_schema_name("ConfigValueView"))
-        .item(Ref::from_schema_name("KeyPage"));
     ResponseBuilder::new()
         .description("a value, or a page of keys (KeyPage)")
-        .content("application/json", ContentBuilder::new().schema(Some(either)).build())
+        .content("application/json", one_of(["ConfigValueView", "KeyPage"]))
         .content("application/yaml", reference("ConfigValueView"))
+        .content("text/plain", text_content())
+        .content("application/octet-stream", any_content())
+        .build()
+}
+
+/// What a path under `/effective` names: all values of a namespace, or one.
+fn view_or_value() -> Response {
+    ResponseBuilder::new()
+        .description("a page of values with their origins, all of them as text, or one value")
+        .content("application/json", one_of(["EffectivePage", "EffectiveValueView"]))
+        .content("application/yaml", any_content())
+        .content("text/x-dotenv", text_content())
+        .content("text/x-java-properties", text_content())
         .content("text/plain", text_content())
         .content("application/octet-stream", any_content())
         .build()

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::config::PositionView;
+use crate::diff::DiffView;
 
 /// One publish request.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -82,6 +83,94 @@ pub struct PublishRequestView {
     pub sensitive: bool,
     /// Every transition, oldest first.
     pub steps: Vec<StepView>,
+    /// What reviewers need to know; where one request is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewView>,
+}
+
+/// What a reviewer needs to know of a request, by the state, the policy and the roles of now.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReviewView {
+    /// What it changes: from the version it was made against, or from the governance in force. Absent once that version is
+    /// not retained any more, and for a request that is decided and about governance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<DiffView>,
+    /// Number of the live version, 0 for none; another than `baseVersion` means that approving it would change nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_version: Option<u64>,
+    /// How many approvals are needed: the stricter of the policies at submission and now.
+    pub approvals_needed: u8,
+    /// Whose approvals count now, in order.
+    #[schema(value_type = Vec<String>)]
+    pub approvals_counted: Vec<Principal>,
+    /// Role subjects that may approve, without those who had a hand in the change. Nodes do not know who is in a group.
+    /// Empty once it is decided.
+    #[schema(value_type = Vec<String>)]
+    pub eligible_approvers: BTreeSet<Principal>,
+}
+
+/// A publish request in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishRequestItem {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: RequestId,
+    /// Config namespace of the change.
+    #[schema(value_type = String)]
+    pub namespace: NamespacePath,
+    /// The key to change; absent where the governance of the namespace changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub key: Option<ConfigKey>,
+    /// What to do: `Put`, `Delete`, `Rollback` or `Govern`.
+    #[schema(value_type = String, example = "Put")]
+    pub operation: Operation,
+    /// `PendingReview`, `Approved`, `Published`, `Rejected`, `Withdrawn` or `Superseded`.
+    #[schema(value_type = String, example = "PendingReview")]
+    pub state: RequestState,
+    /// Who asked for it.
+    #[schema(value_type = String)]
+    pub requested_by: Principal,
+    /// When it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub submitted_at: Option<Timestamp>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What reviewers approve.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// Approvals needed by the policy at submission.
+    pub required_approvals: u8,
+    /// Who has approved, in order.
+    #[schema(value_type = Vec<String>)]
+    pub approvers: Vec<Principal>,
+    /// The version it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_version: Option<u64>,
+}
+
+impl PublishRequestItem {
+    /// What a list shows of `request`.
+    pub fn of(request: &PublishRequest) -> Self {
+        Self {
+            id: request.id.clone(),
+            namespace: request.namespace.clone(),
+            key: request.key().cloned(),
+            operation: request.operation(),
+            state: request.state,
+            requested_by: request.requested_by.clone(),
+            submitted_at: request.steps.first().map(|step| step.at),
+            reason: request.reason().map(str::to_owned),
+            digest: request.digest,
+            required_approvals: request.required_approvals,
+            approvers: request.approvers().cloned().collect(),
+            published_version: request.published_version,
+        }
+    }
 }
 
 /// The `PublishRequest` object of a request.
@@ -264,6 +353,7 @@ impl PublishRequestView {
             resubmits,
             sensitive: is_sensitive,
             steps: steps.into_iter().map(StepView::of).collect(),
+            review: None,
         })
     }
 }

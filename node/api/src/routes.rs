@@ -221,6 +221,47 @@ const READ_SCHEMA: &[Parameter] = &[
         about: "a revision instead of the last one",
     },
 ];
+/// For `KEY:diff`: `from` and `to`. For keys: the rest.
+const READ_HISTORY: &[Parameter] = &[
+    CONSISTENCY,
+    MAX_AGE,
+    Parameter {
+        name: "values",
+        about: "of a key: true to include the values; those of sensitive versions never are",
+    },
+    LIMIT,
+    CURSOR,
+    Parameter {
+        name: "from",
+        about: "of KEY:diff: the earlier version, 0 for no value; by default the one before",
+    },
+    Parameter {
+        name: "to",
+        about: "of KEY:diff: the later version; by default the live one",
+    },
+];
+const LIST_REQUESTS: &[Parameter] = &[
+    CONSISTENCY,
+    MAX_AGE,
+    Parameter {
+        name: "namespace",
+        about: "only those of this namespace and the ones below it",
+    },
+    Parameter {
+        name: "state",
+        about: "PendingReview, Approved, Published, Rejected, Withdrawn or Superseded",
+    },
+    Parameter {
+        name: "submitter",
+        about: "only those that this principal asked for, such as user:ada",
+    },
+    Parameter {
+        name: "waiting-for",
+        about: "me: only those that the caller can approve, or publish, now",
+    },
+    LIMIT,
+    CURSOR,
+];
 const BY_STATE: &[Parameter] = &[
     Parameter {
         name: "state",
@@ -247,9 +288,18 @@ routes! {
         "Deletes a key directly, where the namespace does not require approval", NONE;
     DescribeConfig: Public Patch "/api/v1/config/{*path}", Known,
         "Changes description, tags, final or pins of a key: the path ends with `:meta`", NONE;
-    ReadDraft: Public Get "/api/v1/drafts/{*path}", Known, "Reads the draft of a key", READ_ONE;
+    EffectiveRoot: Public Get "/api/v1/effective", Known, "Reads all values of the root namespace", PAGED;
+    Effective: Public Get "/api/v1/effective/{*path}", Known,
+        "Reads what a namespace sees, its own values and those it inherits: all of it, or one key", PAGED;
+    History: Public Get "/api/v1/history/{*path}", Known,
+        "Lists the versions of a key, newest first; of `KEY:diff`: what changed between two of them", READ_HISTORY;
+    DraftsRoot: Public Get "/api/v1/drafts", Known, "Lists the drafts of the root namespace", PAGED;
+    ReadDraft: Public Get "/api/v1/drafts/{*path}", Known,
+        "Reads the draft of a key, or lists the drafts of a namespace, whichever the path names", PAGED;
     WriteDraft: Public Put "/api/v1/drafts/{*path}", Known, "Writes the draft of a key", WRITE_VALUE;
     DeleteDraft: Public Delete "/api/v1/drafts/{*path}", Known, "Throws the draft of a key away", NONE;
+    ListPublishRequests: Public Get "/api/v1/publish-requests", Known,
+        "Lists publish requests, the last submitted first; a page may have few items and not be the last", LIST_REQUESTS;
     OpenPublishRequest: Public Post "/api/v1/publish-requests", Known,
         "Asks for a change of a key: of a draft, of a value in the body, a deletion or a rollback", NONE;
     DecidePublishRequest: Public Post "/api/v1/publish-requests/{id}/{action}", Known,

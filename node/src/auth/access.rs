@@ -43,6 +43,12 @@ fn reads(action: Action) -> bool {
     }
 }
 
+/// The namespace at `path`, if it exists, and its existing ancestors, nearest first.
+pub fn lineage(namespaces: &Namespaces, path: &NamespacePath) -> Vec<Arc<ConfigNamespace>> {
+    let places = std::iter::once(path.clone()).chain(path.ancestors());
+    places.filter_map(|place| namespaces.get(&place).cloned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

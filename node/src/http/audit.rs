@@ -9,7 +9,7 @@ use std::ops::Bound;
 use axum::body::Body;
 use confman_api::audit::AuditEventView;
 use confman_api::limits;
-use confman_api::listing::{Page, Pagination};
+use confman_api::listing::Page;
 use confman_api::problem::{Problem, ProblemType};
 use confman_core::access::Action;
 use confman_core::audit::AuditEvent;
@@ -77,14 +77,7 @@ fn page_view(call: &Call, limit: usize, page: confman_store::Page<AuditEvent, Au
     let next_cursor = page
         .next
         .map(|AuditPosition { index, seq }| cursor::encode(call, &format!("{index}.{seq}")));
-    Page {
-        items: page.items.into_iter().map(AuditEventView).collect(),
-        pagination: Pagination {
-            limit,
-            has_more: next_cursor.is_some(),
-            next_cursor,
-        },
-    }
+    Page::new(page.items.into_iter().map(AuditEventView).collect(), limit, next_cursor)
 }
 
 fn range_of(call: &Call, order: Order, limit: usize) -> Result<AuditRange, Problem> {
@@ -110,9 +103,5 @@ fn position(text: &str) -> Result<AuditPosition, Problem> {
             seq: seq.parse().ok()?,
         })
     });
-    parsed.ok_or_else(foreign_cursor)
-}
-
-fn foreign_cursor() -> Problem {
-    bad_parameter("cursor", "is not one that this query was answered with")
+    parsed.ok_or_else(cursor::foreign)
 }

@@ -15,7 +15,10 @@ use super::call::{Call, bad_parameter};
 /// Reads the whole body, up to [`limits::BODY`]. A length announced above it is refused before anything is read, and so is
 /// an encoding: what a small body becomes is not known before it has been decoded.
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
         let detail = "bodies are taken as they are, not compressed";
         return Err(Problem::new(ProblemType::UnsupportedMediaType, detail)
             .field("Content-Encoding")

@@ -245,6 +245,19 @@ pub fn bad_parameter(name: &str, what: &str) -> Problem {
     Problem::new(ProblemType::InvalidParameter, format!("the parameter {name} {what}")).field(name)
 }
 
+/// Refuses the parameters in `names`, which mean nothing for what the path names.
+pub fn refuse_parameters(call: &Call, names: &[&str], what: &str) -> Result<(), Problem> {
+    match names.iter().find(|name| call.parameter(name).is_some()) {
+        Some(name) => Err(bad_parameter(name, what)),
+        None => Ok(()),
+    }
+}
+
+/// What may not be read does not exist.
+pub fn not_found() -> Problem {
+    Problem::new(ProblemType::NotFound, "the path names nothing that the caller may read")
+}
+
 /// The problem of a read that cannot be as fresh as asked.
 pub fn read_problem(error: &ReadError) -> Problem {
     match error {

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use confman_api::limits;
 use confman_api::problem::Problem;
+use confman_core::ids::ConfigKey;
 use sha2::{Digest as _, Sha256};
 
 use super::call::{Call, bad_parameter};
@@ -23,8 +24,18 @@ pub fn decode(call: &Call) -> Result<Option<String>, Problem> {
     if text.len() > limits::CURSOR.value {
         return Err(bad_parameter("cursor", "is too long").limit(limits::CURSOR.text()));
     }
-    let foreign = || bad_parameter("cursor", "is not one that this query was answered with").limit("nextCursor");
     form::read(text, &fingerprint(call)).map(Some).ok_or_else(foreign)
+}
+
+/// The key that the cursor of `call` names; none without one.
+pub fn decode_key(call: &Call) -> Result<Option<ConfigKey>, Problem> {
+    let key = |text: String| ConfigKey::parse(&text).map_err(|_| foreign());
+    decode(call)?.map(key).transpose()
+}
+
+/// The problem of a cursor that belongs to another query.
+pub fn foreign() -> Problem {
+    bad_parameter("cursor", "is not one that this query was answered with").limit("nextCursor")
 }
 
 /// Digest of path and query, without what may differ from page to page.

@@ -16,12 +16,12 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::call::{self, Call, Caller};
+use super::call::{Call, Caller};
 use super::observe::Observed;
 use super::trace::Trace;
 use super::{
-    App, SharedApp, audit, config, drafts, health, identity, internal, keys, login, namespaces, poll, publish_requests,
-    reply, rollback, schemas, watch, whoami,
+    App, SharedApp, audit, config, drafts, effective, health, history, identity, internal, keys, login, namespaces,
+    poll, publish_requests, reply, rollback, schemas, watch, whoami,
 };
 
 /// Route label of what has no row.
@@ -144,9 +144,12 @@ async fn dispatch(app: &App, call: &Call, body: Body) -> Result<Response<Body>, 
         RouteId::WriteConfig => config::write(app, call, body).await,
         RouteId::DeleteConfig => config::delete::delete(app, call, body).await,
         RouteId::DescribeConfig => config::meta::describe(app, call, body).await,
-        RouteId::ReadDraft => drafts::read(app, call).await,
+        RouteId::EffectiveRoot | RouteId::Effective => effective::read(app, call).await,
+        RouteId::History => history::read(app, call).await,
+        RouteId::DraftsRoot | RouteId::ReadDraft => drafts::read(app, call).await,
         RouteId::WriteDraft => drafts::write(app, call, body).await,
         RouteId::DeleteDraft => drafts::delete(app, call, body).await,
+        RouteId::ListPublishRequests => publish_requests::list::read(app, call).await,
         RouteId::OpenPublishRequest => publish_requests::open::open(app, call, body).await,
         RouteId::DecidePublishRequest => publish_requests::decide::decide(app, call, body).await,
         RouteId::RollBack => rollback::roll_back(app, call, body).await,

@@ -12,9 +12,8 @@ use confman_core::proposal::{Command, SetIdentity};
 use http::{Response, StatusCode};
 
 use super::App;
-use super::call::Call;
-use super::write::{self, not_found};
-use super::{body, reply};
+use super::call::{Call, not_found};
+use super::{body, reply, write};
 use crate::auth::access::Namespaces;
 
 /// What is in force.

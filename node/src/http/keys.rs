@@ -14,9 +14,8 @@ use http::header::{CACHE_CONTROL, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::App;
-use super::call::{Call, read_problem, storage_problem};
-use super::write::{self, not_found};
-use super::{body, cursor, reply};
+use super::call::{Call, not_found, read_problem, storage_problem};
+use super::{body, cursor, reply, write};
 use crate::auth::access::{Namespaces, may};
 use crate::auth::api_keys::{digest_of, generate};
 use crate::propose::now;

@@ -15,8 +15,8 @@ use http::{HeaderValue, Response, StatusCode};
 
 use self::part::Part;
 use super::App;
-use super::call::Call;
-use super::write::{self, Accepted, Incoming, not_found};
+use super::call::{Call, not_found};
+use super::write::{self, Accepted, Incoming};
 use super::{body, cursor, negotiate, reply, schemas, target};
 use crate::auth::access::{Namespaces, may};
 

@@ -8,11 +8,11 @@ use confman_api::problem::Problem;
 use confman_api::routes::Route;
 use confman_core::access::Action;
 use confman_core::ids::NamespacePath;
-use http::{Response, StatusCode, Uri};
+use http::{Response, Uri};
 use tokio::time::{Instant, timeout_at};
 
 use super::App;
-use super::call::{Call, bad_parameter, read_problem};
+use super::call::{Call, bad_parameter, read_problem, refuse_parameters};
 use super::config::{self, Subject};
 use super::reply;
 use super::watch::{begin, take_place};
@@ -53,11 +53,7 @@ pub async fn wait(app: &App, call: &Call) -> Result<Option<Response<Body>>, Prob
     let give_up = Instant::now() + wait;
     let position = parse_position(index).filter(|position| position.seq == u32::MAX);
     let asked = position.ok_or_else(|| bad_parameter("index", "must be a log index"))?;
-    for name in ["version", "cursor"] {
-        if call.parameter(name).is_some() {
-            return Err(bad_parameter(name, "cannot be waited for"));
-        }
-    }
+    refuse_parameters(call, &["version", "cursor"], "cannot be waited for")?;
     let recursive = call.flag("recursive")?;
     let Some(subject) = subject(app, call).await? else {
         return Ok(None);
@@ -127,8 +123,7 @@ async fn change(app: &App, call: &Call, watcher: &mut Watcher) -> Awaited {
 async fn unchanged(app: &App) -> Result<Response<Body>, Problem> {
     let seen = app.reader.prepare(Consistency::Stale).await;
     let seen = seen.map_err(|error| read_problem(&error))?;
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    let mut response = reply::not_modified();
     reply::mark_seen(&mut response, seen);
     Ok(response)
 }

@@ -1,7 +1,9 @@
-//! Publish requests: read, opened and decided.
+//! Publish requests: read, listed, opened and decided.
 
 pub mod decide;
+pub mod list;
 pub mod open;
+mod review;
 
 use axum::body::Body;
 use confman_api::problem::{Problem, ProblemType};
@@ -11,7 +13,7 @@ use confman_core::publish_request::PublishRequest;
 use http::Response;
 
 use super::App;
-use super::call::{Call, storage_problem};
+use super::call::{Call, not_found, storage_problem};
 use super::{reply, target};
 use crate::auth::access::{Namespaces, may};
 
@@ -32,20 +34,17 @@ pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     let request = state.request(&id).map_err(|error| storage_problem(&error))?;
     let request = request.filter(|request| may_read(&state.namespaces(), request));
     let request = request.ok_or_else(not_found)?;
-    let mut response = reply::json(&view_of(request)?)?;
+    let (request, review) = app.list(move |view| review::of(view, request)).await?;
+    let mut response = reply::json(&PublishRequestView {
+        review: Some(review),
+        ..view_of(request)?
+    })?;
     reply::mark_seen(&mut response, seen);
     Ok(response)
 }
 
 /// A request as readers see it.
-fn view_of(request: PublishRequest) -> Result<PublishRequestView, Problem> {
+pub(super) fn view_of(request: PublishRequest) -> Result<PublishRequestView, Problem> {
     let damaged = || Problem::new(ProblemType::Internal, "the stored request cannot be shown");
     PublishRequestView::of(request).ok_or_else(damaged)
-}
-
-fn not_found() -> Problem {
-    Problem::new(
-        ProblemType::NotFound,
-        "there is no such publish request that the caller may read",
-    )
 }

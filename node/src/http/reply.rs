@@ -2,12 +2,14 @@
 
 use axum::body::Body;
 use confman_api::problem::{PROBLEM_JSON, Problem, ProblemType};
+use confman_core::digest::Digest;
 use confman_core::ids::Timestamp;
 use confman_core::outcome::Outcome;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
+use super::negotiate;
 use crate::read::Seen;
 
 /// Version number of the value in the answer.
@@ -30,6 +32,13 @@ pub fn with_body(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -
     response
 }
 
+/// 304: what the client has is still right.
+pub fn not_modified() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response
+}
+
 /// 200 with JSON.
 pub fn json(value: &impl Serialize) -> Result<Response<Body>, Problem> {
     match serde_json::to_vec(value) {
@@ -48,6 +57,21 @@ pub fn json(value: &impl Serialize) -> Result<Response<Body>, Problem> {
 pub fn unexpected(outcome: &Outcome) -> Problem {
     tracing::error!(?outcome, "the state machine answered something else than was asked");
     Problem::new(ProblemType::Internal, "the state machine answered something else")
+}
+
+/// The entity tag of what is in the answer.
+pub fn mark_tag(response: &mut Response<Body>, tag: String) {
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+}
+
+/// Tag and number of a published value, and that the answer depends on what is accepted.
+pub fn mark_value(response: &mut Response<Body>, number: u64, digest: &Digest) {
+    mark_tag(response, negotiate::etag(digest));
+    let headers = response.headers_mut();
+    headers.insert(VERSION, HeaderValue::from(number));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
 }
 
 /// Says how fresh the answer is.

@@ -1,19 +1,19 @@
 //! Goes back to an earlier version of a key.
 
 use axum::body::Body;
-use confman_api::config::WrittenView;
 use confman_api::problem::Problem;
-use confman_api::publish_request::{NamedRollbackBody, PublishRequestView, RollbackBody};
+use confman_api::publish_request::{NamedRollbackBody, RollbackBody};
 use confman_core::access::Action;
 use confman_core::outcome::Outcome;
 use confman_core::proposal::{Command, RollBackEntry};
 use http::{Response, StatusCode};
 
 use super::App;
+use super::body;
 use super::call::Call;
+use super::publish_requests::view_of;
 use super::target::{self, KeyTarget};
 use super::write::{self, Incoming};
-use super::{body, reply};
 
 const PREFIX: &str = "/api/v1/rollback";
 
@@ -48,35 +48,17 @@ async fn propose(
     target: KeyTarget,
     asked: RollbackBody,
 ) -> Result<Response<Body>, Problem> {
-    let KeyTarget { namespace, key } = target;
     let command = Command::RollBackEntry(RollBackEntry {
         actor: incoming.actor.clone(),
-        namespace: namespace.clone(),
-        key: key.clone(),
+        namespace: target.namespace.clone(),
+        key: target.key.clone(),
         to_version: asked.to_version,
         comment: asked.comment,
         verdict: None,
     });
     let accepted = write::propose(app, incoming, command).await?;
     match accepted.outcome {
-        Outcome::EntryWritten {
-            version,
-            digest,
-            position,
-        } => {
-            let view = WrittenView {
-                namespace,
-                key,
-                version,
-                digest,
-                position,
-            };
-            write::answer(StatusCode::OK, &view, accepted.index)
-        }
-        Outcome::Request(request) => {
-            let view = PublishRequestView::of(*request);
-            write::answer(StatusCode::ACCEPTED, &view, accepted.index)
-        }
-        other => Err(reply::unexpected(&other)),
+        Outcome::Request(request) => write::answer(StatusCode::ACCEPTED, &view_of(*request)?, accepted.index),
+        other => write::answer(StatusCode::OK, &write::written(target, other)?, accepted.index),
     }
 }

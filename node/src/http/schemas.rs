@@ -9,12 +9,11 @@ use confman_core::namespace::SchemaReference;
 use confman_core::outcome::Outcome;
 use confman_core::proposal::{Command, PutSchema};
 use confman_core::state::StateView as _;
-use http::header::ETAG;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::App;
-use super::call::{Call, bad_parameter, storage_problem};
-use super::write::{self, not_found};
+use super::call::{Call, bad_parameter, not_found, storage_problem};
+use super::write;
 use super::{body, negotiate, reply, target};
 use crate::auth::access::{Namespaces, may};
 
@@ -77,7 +76,5 @@ pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>,
 
 /// The entity tag of a revision.
 pub fn mark(response: &mut Response<Body>, revision: u64) {
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{revision}\"")) {
-        response.headers_mut().insert(ETAG, tag);
-    }
+    reply::mark_tag(response, format!("\"{revision}\""));
 }

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use bytes::Bytes;
+use confman_api::config::WrittenView;
 use confman_api::problem::{Problem, ProblemType};
 use confman_core::access::Action;
 use confman_core::idempotency::{Idempotency, IdempotencyKey, body_digest, fingerprint, key_digest};
@@ -14,7 +15,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use super::App;
-use super::call::{Call, read_problem};
+use super::call::{Call, not_found, read_problem};
+use super::target::KeyTarget;
 use super::{body, reply};
 use crate::auth::access::{Namespaces, may};
 use crate::auth::known::Known;
@@ -92,11 +94,6 @@ pub fn check(
     }))
 }
 
-/// What may not be read does not exist.
-pub fn not_found() -> Problem {
-    Problem::new(ProblemType::NotFound, "the path names nothing that the caller may read")
-}
-
 fn idempotency(call: &Call, actor: &Actor, bytes: &[u8]) -> Result<Option<Idempotency>, Problem> {
     let Some(value) = call.headers().get(IDEMPOTENCY_KEY) else {
         return Ok(None);
@@ -122,6 +119,25 @@ pub async fn propose(app: &App, incoming: Incoming, command: Command) -> Result<
         outcome: answered.verdict.map_err(Problem::from_rejection)?,
         index: answered.position.index,
     })
+}
+
+/// What a command made of the key in `target`.
+pub fn written(target: KeyTarget, outcome: Outcome) -> Result<WrittenView, Problem> {
+    let KeyTarget { namespace, key } = target;
+    match outcome {
+        Outcome::EntryWritten {
+            version,
+            digest,
+            position,
+        } => Ok(WrittenView {
+            namespace,
+            key,
+            version,
+            digest,
+            position,
+        }),
+        other => Err(reply::unexpected(&other)),
+    }
 }
 
 /// An answer with the log index of the write.

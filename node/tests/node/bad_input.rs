@@ -165,11 +165,7 @@ async fn unknown_routes_and_wrong_methods_are_problems_too() {
         );
         assert!(problem["type"].is_string(), "{path}: {status}");
     }
-    for method in [
-        Method::POST,
-        Method::OPTIONS,
-        Method::TRACE,
-    ] {
+    for method in [Method::POST, Method::OPTIONS, Method::TRACE] {
         let url = format!("http://{}/api/v1/config/apps/colour", cluster.http_address(0));
         let answer = Call::new(method.clone(), url, Some(&cluster.reader_key))
             .send()

@@ -22,6 +22,7 @@ use crate::process::{PROGRAM, Process};
 use crate::wait::eventually;
 
 pub(crate) const TOKEN: &str = "one-use-token";
+const SEALING_KEYS: &str = "first:c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBtb3JlLi4=\n";
 const HTTP: u16 = 8080;
 pub(crate) const INTERNAL: u16 = 8444;
 pub(crate) const PEER: u16 = 8445;
@@ -122,6 +123,7 @@ impl Cluster {
             std::fs::write(keys.join(name), digest_of(text).to_string()).expect("the key can be written");
         }
         std::fs::write(cluster.path("token"), TOKEN).expect("the token can be written");
+        std::fs::write(cluster.path("sealing-keys"), SEALING_KEYS).expect("the keys can be written");
         cluster
     }
 
@@ -239,6 +241,7 @@ impl Cluster {
             .env("CONFMAN_TLS_DIR", tls)
             .env("CONFMAN_API_KEYS_DIR", keys)
             .env("CONFMAN_BOOTSTRAP_TOKEN_FILE", self.path("token"))
+            .env("CONFMAN_SEALING_KEYS", self.path("sealing-keys"))
             .env("CONFMAN_CLUSTER_ID", self.id.as_str())
             .env(
                 "CONFMAN_SNAPSHOT_LOG_BYTES",

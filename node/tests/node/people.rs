@@ -54,7 +54,6 @@ impl Stamper {
         roles: &[(Role, &str)],
         workflow: Option<Workflow>,
     ) -> DeclareNamespace {
-        let path = NamespacePath::parse(path).expect("a valid path");
         let mut assignments: BTreeMap<Role, BTreeSet<Principal>> = BTreeMap::new();
         for (role, subject) in roles {
             let subject = Principal::parse(subject).expect("a valid subject");
@@ -65,6 +64,12 @@ impl Stamper {
             workflow,
             ..Governance::inherited()
         };
+        self.declare_governed(name, path, governance)
+    }
+
+    /// A declaration of the namespace at `path` with `governance`, by root.
+    pub(crate) fn declare_governed(&self, name: &str, path: &str, governance: Governance) -> DeclareNamespace {
+        let path = NamespacePath::parse(path).expect("a valid path");
         let stamp = self.sign(GovernanceStatement {
             cluster_id: self.cluster_id.clone(),
             kubernetes_namespace: KUBERNETES_NAMESPACE.to_owned(),

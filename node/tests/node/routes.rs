@@ -18,6 +18,8 @@ fn example(route: &Route) -> String {
         | RouteId::ReadDraft
         | RouteId::WriteDraft
         | RouteId::DeleteDraft
+        | RouteId::Effective
+        | RouteId::History
         | RouteId::RollBack => "apps/colour",
         RouteId::DescribeConfig => "apps/colour:meta",
         RouteId::DecidePublishRequest => "request-1/approve",
@@ -93,7 +95,7 @@ fn body(route: &Route) -> &'static str {
 fn without_role(route: &Route) -> u16 {
     match route.id {
         // They list what the caller may read: nothing.
-        RouteId::Whoami | RouteId::ListNamespaces => 200,
+        RouteId::Whoami | RouteId::ListNamespaces | RouteId::ListPublishRequests => 200,
         _ => 404,
     }
 }
@@ -119,6 +121,8 @@ fn with_viewers_role(route: &Route) -> u16 {
         | RouteId::AuditRoot
         | RouteId::WatchRoot
         | RouteId::VerifyAudit
+        | RouteId::EffectiveRoot
+        | RouteId::DraftsRoot
         | RouteId::ReadDraft
         | RouteId::ListKeys
         | RouteId::RevokeKey

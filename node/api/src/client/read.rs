@@ -1,9 +1,11 @@
 //! A reader's client: the public routes with an API key.
 
+mod views;
+
 use std::time::Duration;
 
 use confman_core::digest::Digest;
-use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
+use confman_core::ids::{ConfigKey, NamespacePath};
 use reqwest::Response;
 use serde::de::DeserializeOwned;
 
@@ -11,6 +13,8 @@ use super::transport::{Call, Effect, INDEX, Patience, Transport, read_json, tls_
 use super::{BuildError, ClientError};
 use crate::config::{ConfigValueView, KeyView};
 use crate::listing::Page;
+
+pub use views::RequestFilter;
 
 /// What a reader needs to reach a cluster.
 #[derive(Clone)]
@@ -138,11 +142,6 @@ impl ReadClient {
         let path = if namespace.is_root() { "" } else { namespace.as_str() };
         let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
         self.get(format!("/api/v1/config{path}{query}")).await
-    }
-
-    /// One publish request as JSON text.
-    pub async fn publish_request<T: DeserializeOwned>(&self, id: &RequestId) -> Result<Option<T>, ClientError> {
-        optional(self.get(format!("/api/v1/publish-requests/{id}")).await)
     }
 
     pub(super) fn call(&self, path: String) -> Call {

@@ -204,6 +204,11 @@ pub(super) async fn read_json<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(&bytes).map_err(|error| lost(effect, format!("the answer cannot be read: {error}")))
 }
 
+/// Reads a body of text; one that breaks off is like one of JSON.
+pub(in crate::client) async fn read_text(response: Response, effect: Effect) -> Result<String, ClientError> {
+    response.text().await.map_err(|error| classify(&error, effect))
+}
+
 /// TLS with the given roots (PEM) and, where given, a client certificate (PEM chain and key).
 pub(super) fn tls_config(ca_pem: Option<&[u8]>, identity: Option<(&[u8], &[u8])>) -> Result<ClientConfig, BuildError> {
     let mut roots = RootCertStore::empty();

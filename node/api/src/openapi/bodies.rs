@@ -22,12 +22,17 @@ pub(super) fn body(id: RouteId) -> Option<RequestBody> {
         RouteId::ListRoot
         | RouteId::ReadConfig
         | RouteId::DeleteConfig
+        | RouteId::EffectiveRoot
+        | RouteId::Effective
+        | RouteId::History
+        | RouteId::DraftsRoot
         | RouteId::ReadDraft
         | RouteId::DeleteDraft
         | RouteId::ListNamespaces
         | RouteId::ReadNamespace
         | RouteId::DeleteNamespace
         | RouteId::ReadSchema
+        | RouteId::ListPublishRequests
         | RouteId::ReadPublishRequest
         | RouteId::AuditRoot
         | RouteId::Audit

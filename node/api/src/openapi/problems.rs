@@ -65,10 +65,12 @@ pub(super) fn of(route: &Route) -> Vec<ProblemType> {
         (route.pattern.contains('{'), NAMED),
         (takes("consistency") || watches, FRESH),
         (takes("maxAge"), AGED),
+        // What the caller may not read is not there, the root included.
         (
-            !writes && route.pattern.starts_with("/api/v1/config") || watches,
-            NEGOTIATED,
+            route.access == Access::Known && !writes && takes("consistency"),
+            &[ProblemType::NotFound],
         ),
+        (!writes && is_negotiated(route) || watches, NEGOTIATED),
         (writes, WRITES),
     ];
     let mut types: Vec<_> = sets
@@ -79,6 +81,12 @@ pub(super) fn of(route: &Route) -> Vec<ProblemType> {
     types.sort_unstable();
     types.dedup();
     types
+}
+
+fn is_negotiated(route: &Route) -> bool {
+    ["/api/v1/config", "/api/v1/effective"]
+        .iter()
+        .any(|prefix| route.pattern.starts_with(prefix))
 }
 
 /// The types that `route` may answer with, by status.

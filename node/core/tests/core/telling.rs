@@ -10,8 +10,8 @@ use confman_core::principal::Principal;
 use confman_core::proposal::{Command, NoteRotation, RecordDelivery};
 use confman_core::state::{Change, StateView as _};
 use confman_core::webhook::{
-    Delivery, DeliveryResult, FailureCause, SecretSource, TargetHealth, TargetName, TargetState, WebhookEvent, WebhookFormat, WebhookTarget,
-    WebhookUrl,
+    Delivery, DeliveryResult, FailureCause, SecretSource, TargetHealth, TargetName, TargetState, WebhookEvent,
+    WebhookFormat, WebhookTarget, WebhookUrl,
 };
 
 use crate::builders::{UNREVIEWED, governance, key, path, workflow};
@@ -115,7 +115,10 @@ fn a_target_fails_since_its_first_failure_until_it_takes_a_delivery() {
     let deliveries = waiting(&world);
     record(&mut world, &deliveries[0], DOWN);
     let first = health(&world);
-    assert_eq!((first.state(), first.failing_since), (TargetState::Failing, first.last_attempt_at));
+    assert_eq!(
+        (first.state(), first.failing_since),
+        (TargetState::Failing, first.last_attempt_at)
+    );
     record(&mut world, &deliveries[0], DOWN);
     assert_eq!(health(&world), first, "a repeat counts once");
     record(&mut world, &deliveries[1], GONE);

@@ -17,7 +17,7 @@ use http::{HeaderValue, Response, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::App;
-use crate::http::call::{Call, bad_parameter};
+use crate::http::call::{Call, bad_parameter, refuse_parameters};
 
 /// Media types that ask for an export; the first is what it is answered with.
 const LINES: [&str; 2] = ["application/x-ndjson", "application/jsonl"];
@@ -46,11 +46,11 @@ pub(super) fn is_wanted(call: &Call) -> Result<bool, Problem> {
         LINES.iter().any(|known| known.eq_ignore_ascii_case(name)) && !parts.any(is_refused)
     });
     if wanted {
-        for name in ["cursor", "limit"] {
-            if call.parameter(name).is_some() {
-                return Err(bad_parameter(name, "is for pages; an export is always the whole chain"));
-            }
-        }
+        refuse_parameters(
+            call,
+            &["cursor", "limit"],
+            "is for pages; an export is always the whole chain",
+        )?;
         if call.parameter("order") == Some("newest") {
             return Err(bad_parameter(
                 "order",

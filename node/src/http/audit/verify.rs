@@ -13,7 +13,7 @@ use confman_core::state::StateView as _;
 use confman_store::{AuditPosition, AuditRange, Order, ReadError, SnapshotView, Take};
 use http::Response;
 
-use super::{foreign_cursor, position};
+use super::position;
 use crate::auth::access::{Namespaces, may};
 use crate::http::call::Call;
 use crate::http::{App, cursor, reply};
@@ -87,8 +87,8 @@ fn view(call: &Call, head: &AuditHead, walk: &Walk) -> AuditVerifyView {
 
 /// Number of events before the walk, and the last of them. Whoever forges it deceives nobody else.
 fn start(text: &str) -> Result<(u64, AuditPosition), Problem> {
-    let (count, place) = text.split_once('.').ok_or_else(foreign_cursor)?;
-    let count = count.parse().map_err(|_| foreign_cursor())?;
+    let (count, place) = text.split_once('.').ok_or_else(cursor::foreign)?;
+    let count = count.parse().map_err(|_| cursor::foreign())?;
     Ok((count, position(place)?))
 }
 

@@ -14,8 +14,9 @@ use super::App;
 use crate::auth::access::{Namespaces, may};
 use crate::auth::known::Known;
 use crate::http::call::{Call, bad_parameter, storage_problem};
-use crate::http::{cursor, reply};
+use crate::http::{cursor, open, reply};
 use crate::read::Seen;
+use crate::secrets::Secrets;
 
 /// Most bytes that a page without values reads: only one value is in memory at a time, but each comes from the disk.
 const READ_BYTES: usize = 8 * Room::BYTES;
@@ -26,7 +27,8 @@ struct Listing {
     namespace: NamespacePath,
     start: Place,
     recursive: bool,
-    values: bool,
+    /// What opens sealed values, where values are asked for.
+    values: Option<Secrets>,
     prefix: String,
 }
 
@@ -58,10 +60,10 @@ pub(super) async fn list(
         namespace: namespace.clone(),
         start: start_of(call, namespace)?,
         recursive: call.flag("recursive")?,
-        values: call.flag("values")?,
+        values: call.flag("values")?.then(|| app.judge.secrets().clone()),
         prefix: call.parameter("prefix").unwrap_or("").to_owned(),
     };
-    let Listed { mut body, next } = app.list(move |view| listing.collect(view, limit)).await?;
+    let Listed { mut body, next } = app.list(move |view| listing.collect(view, limit)).await??;
     let next_cursor = next.map(|place| cursor::encode(call, &place.text()));
     body.extend_from_slice(b"],\"pagination\":");
     let pagination = Pagination {
@@ -77,34 +79,48 @@ pub(super) async fn list(
 }
 
 impl Listing {
-    /// The live versions of the namespaces, in order of path and key, from one state. All of them share one page's room.
-    fn collect(&self, view: &SnapshotView<'_>, limit: usize) -> Result<Listed, ReadError> {
+    /// The beginning of a page: the live versions of the namespaces, in order of path and key, from one state.
+    fn collect(&self, view: &SnapshotView<'_>, limit: usize) -> Result<Result<Listed, Problem>, ReadError> {
+        let mut body = b"{\"items\":[".to_vec();
+        let mut written = Ok(());
+        let next = self.walk(view, limit, |version| {
+            if written.is_ok() {
+                written = self.write(version, &mut body);
+            }
+        })?;
+        Ok(written.map(|()| Listed { body, next }))
+    }
+
+    /// Hands the live versions to `take`; all namespaces share one page's room. Where the next page begins.
+    fn walk(
+        &self,
+        view: &SnapshotView<'_>,
+        limit: usize,
+        mut take: impl FnMut(Version),
+    ) -> Result<Option<Place>, ReadError> {
         let mut room = Room {
             items: limit,
-            bytes: if self.values { Room::BYTES } else { READ_BYTES },
+            bytes: if self.values.is_some() { Room::BYTES } else { READ_BYTES },
         };
-        let mut body = b"{\"items\":[".to_vec();
         for namespace in self.visible(view.namespaces()) {
             let place = |key| Place {
                 namespace: namespace.clone(),
                 key,
             };
             if room.is_used_up() {
-                let next = Some(place(None));
-                return Ok(Listed { body, next });
+                return Ok(Some(place(None)));
             }
             let range = LiveRange {
                 namespace,
                 prefix: &self.prefix,
                 after: self.start.key.as_ref().filter(|_| *namespace == self.start.namespace),
             };
-            let left = view.live_versions(range, &mut room, |version| self.write(&version, &mut body))?;
+            let left = view.live_versions(range, &mut room, &mut take)?;
             if left.is_some() {
-                let next = Some(place(left));
-                return Ok(Listed { body, next });
+                return Ok(Some(place(left)));
             }
         }
-        Ok(Listed { body, next: None })
+        Ok(None)
     }
 
     fn visible<'n>(&'n self, namespaces: &'n Namespaces) -> impl Iterator<Item = &'n NamespacePath> {
@@ -117,21 +133,23 @@ impl Listing {
             .filter(|path| may(namespaces, &self.caller, Action::ReadPublished, path))
     }
 
-    /// Appends one item as JSON, its value as it is stored.
-    fn write(&self, version: &Version, body: &mut Vec<u8>) {
+    /// Appends one item as JSON, its value as a read of it alone shows it.
+    fn write(&self, version: Version, body: &mut Vec<u8>) -> Result<(), Problem> {
         let end = body.len();
         if body.last() != Some(&b'[') {
             body.push(b',');
         }
-        let written = if self.values {
-            render(version, body)
-        } else {
-            let view = KeyView::of(version);
-            view.is_some_and(|view| serde_json::to_writer(&mut *body, &view).is_ok())
+        let written = match &self.values {
+            Some(secrets) => render(&open(secrets, version)?, body),
+            None => {
+                let view = KeyView::of(&version);
+                view.is_some_and(|view| serde_json::to_writer(&mut *body, &view).is_ok())
+            }
         };
         if !written {
             body.truncate(end);
         }
+        Ok(())
     }
 }
 
@@ -150,14 +168,13 @@ fn start_of(call: &Call, namespace: &NamespacePath) -> Result<Place, Problem> {
             key: None,
         });
     };
-    let foreign = || bad_parameter("cursor", "is not one that this query was answered with");
-    let (path, key) = text.split_once(' ').ok_or_else(foreign)?;
+    let (path, key) = text.split_once(' ').ok_or_else(cursor::foreign)?;
     let key = match key {
         "" => None,
-        key => Some(ConfigKey::parse(key).map_err(|_| foreign())?),
+        key => Some(ConfigKey::parse(key).map_err(|_| cursor::foreign())?),
     };
     Ok(Place {
-        namespace: NamespacePath::parse(path).map_err(|_| foreign())?,
+        namespace: NamespacePath::parse(path).map_err(|_| cursor::foreign())?,
         key,
     })
 }

@@ -11,10 +11,9 @@ use confman_core::state::StateView as _;
 use http::{Response, StatusCode};
 
 use super::super::App;
-use super::super::call::{Call, storage_problem};
+use super::super::call::{Call, not_found, storage_problem};
 use super::super::target::{self, KeyTarget};
-use super::super::write::{self, not_found};
-use super::super::{body, reply};
+use super::super::{body, reply, write};
 use super::PREFIX;
 
 /// The suffix of the path.

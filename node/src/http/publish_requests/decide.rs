@@ -11,7 +11,7 @@ use confman_core::publish_request::PublishRequest;
 use http::{Response, StatusCode};
 
 use super::super::App;
-use super::super::call::{Call, read_problem, storage_problem};
+use super::super::call::{Call, not_found, read_problem, storage_problem};
 use super::super::{body, reply, target, write};
 use super::{PREFIX, view_of};
 use crate::read::Consistency;
@@ -76,7 +76,7 @@ async fn find(app: &App, id: &confman_core::ids::RequestId) -> Result<PublishReq
     let caught_up = app.reader.prepare(Consistency::Linearizable).await;
     caught_up.map_err(|error| read_problem(&error))?;
     let request = state.request(id).map_err(|error| storage_problem(&error))?;
-    request.ok_or_else(super::not_found)
+    request.ok_or_else(not_found)
 }
 
 /// An approval says what it approves; who takes back or says no need not.

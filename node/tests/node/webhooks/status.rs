@@ -61,7 +61,10 @@ async fn a_target_is_untried_then_healthy_and_what_is_read_can_be_sent_back() {
     let healthy = status_once(&node, "healthy").await;
     assert_eq!((&healthy["delivered"], &healthy["pending"]), (&json!(1), &json!(0)));
     assert_eq!(healthy["lastResult"], "answered 200");
-    assert!(is_time(&healthy["lastAttemptAt"]) && healthy["failingSince"].is_null(), "{healthy}");
+    assert!(
+        is_time(&healthy["lastAttemptAt"]) && healthy["failingSince"].is_null(),
+        "{healthy}"
+    );
 
     let shown = read(&node).await;
     assert!(
