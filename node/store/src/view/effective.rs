@@ -126,6 +126,7 @@ mod tests {
                 is_final,
                 ..EntryMeta::default()
             },
+            rotation_noted: None,
         })
     }
 
