@@ -1,4 +1,7 @@
-//! `confman-node dev`: one node without Kubernetes, TLS or approval, for trying the interface.
+//! `confman-node dev`: one node without Kubernetes and TLS, and without approval where nobody asks for it, for trying the
+//! interface: as a program by an API key, or as two people by tokens.
+
+mod people;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -6,7 +9,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use confman_core::identity::Identity;
 use confman_core::ids::ClusterId;
 use confman_core::namespace::Workflow;
 use confman_core::principal::Principal;
@@ -15,6 +17,7 @@ use confman_store::Member;
 use openraft::errors::{InitializeError, RaftError};
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::people::{NAMES, People, TOKEN_HOURS};
 use crate::args::DevArgs;
 use crate::auth::api_keys;
 use crate::auth::credential::Credential;
@@ -27,6 +30,9 @@ use crate::webhooks;
 const KEY_NAME: &str = "dev";
 /// One node elects itself at once; a busy machine may take its time.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The main job by two people, as commands for a shell that knows `url`, `ADA` and `BOB`.
+const PEOPLE: &str = include_str!("dev/people.txt").trim_ascii_end();
 
 /// Runs until Ctrl-C; a temporary folder goes away with it.
 pub fn run(args: DevArgs) -> anyhow::Result<()> {
@@ -42,7 +48,7 @@ async fn serve(folder: &Path, port: u16, webhooks: webhooks::Options) -> anyhow:
     let exporter = spans::start("dev").context("spans cannot be exported")?;
     let key = api_keys::generate("dev").context("no randomness")?;
     let node = start(folder, port, &key, webhooks).await?;
-    if let Err(error) = print_welcome(&node, folder, &key) {
+    if let Err(error) = print_welcome(&node, folder, &key, &People::of(folder)?) {
         // `dev | head -1` closes the pipe; the node serves all the same.
         tracing::warn!(%error, "the welcome cannot be written");
     }
@@ -81,7 +87,7 @@ pub async fn start(folder: &Path, port: u16, key: &str, webhooks: webhooks::Opti
     })
     .await
     .context("the node cannot start")?;
-    bootstrap(&node, cluster_id).await?;
+    bootstrap(&node, cluster_id, &People::of(folder)?).await?;
     Ok(node)
 }
 
@@ -101,7 +107,7 @@ fn cluster_id(folder: &Path) -> anyhow::Result<ClusterId> {
     ClusterId::parse(text.trim()).context("the file cluster-id is damaged")
 }
 
-async fn bootstrap(node: &Node, cluster_id: ClusterId) -> anyhow::Result<()> {
+async fn bootstrap(node: &Node, cluster_id: ClusterId, people: &People) -> anyhow::Result<()> {
     let app = node.app();
     let address = node.addresses().peer.to_string();
     let members = std::collections::BTreeMap::from([(*app.raft.node_id(), Member { address })]);
@@ -118,13 +124,15 @@ async fn bootstrap(node: &Node, cluster_id: ClusterId) -> anyhow::Result<()> {
         cluster_id,
         kubernetes_namespace: "dev".to_owned(),
         name: "dev".to_owned(),
-        root_admins: vec![Principal::api_key(KEY_NAME)],
+        root_admins: std::iter::once(Principal::api_key(KEY_NAME))
+            .chain(People::principals())
+            .collect(),
         workflow: Workflow {
             require_approval: false,
             ..Workflow::REVIEWED
         },
         stamp_key: None,
-        identity: Identity::default(),
+        identity: people.identity(),
     });
     let origin = Origin {
         credential: Credential::Courier,
@@ -135,7 +143,7 @@ async fn bootstrap(node: &Node, cluster_id: ClusterId) -> anyhow::Result<()> {
     answered.verdict.map(drop).map_err(anyhow::Error::from)
 }
 
-fn print_welcome(node: &Node, folder: &Path, key: &str) -> std::io::Result<()> {
+fn print_welcome(node: &Node, folder: &Path, key: &str, people: &People) -> std::io::Result<()> {
     let url = format!("http://{}", node.addresses().http);
     let mut out = std::io::stdout().lock();
     writeln!(
@@ -143,15 +151,20 @@ fn print_welcome(node: &Node, folder: &Path, key: &str) -> std::io::Result<()> {
         "Confman is ready at {url}; data in {}\n\
          API key with every right: {key}\n\
          Metrics at http://{}/metrics\n\n\
-         Try:\n\
-         \x20 url={url}/api/v1 KEY={key}\n\
-         \x20 curl -sS -X PUT -H \"X-API-Key: $KEY\" -H 'Content-Type: application/json' -d '1000' $url/config/rate-limit\n\
-         \x20 curl -sS -H \"X-API-Key: $KEY\" $url/config/rate-limit\n\
-         \x20 curl -sS -H \"X-API-Key: $KEY\" -H 'Accept: text/plain' $url/config/rate-limit\n\
-         \x20 curl -sS -H \"X-API-Key: $KEY\" $url/audit\n\n\
-         Ctrl-C stops it.",
+         A program writes at once, where nobody has to approve:\n\
+         export url={url}/api/v1 KEY={key}\n\
+         curl -sS -X PUT -H \"X-API-Key: $KEY\" -H 'Content-Type: application/json' -d '1000' $url/config/rate-limit\n\
+         curl -sS -H \"X-API-Key: $KEY\" $url/config/rate-limit\n\
+         curl -sS -H \"X-API-Key: $KEY\" -H 'Accept: text/plain' $url/config/rate-limit\n\
+         curl -sS -H \"X-API-Key: $KEY\" $url/audit\n\n\
+         Two people do it under four eyes; their tokens last {TOKEN_HOURS} hours:",
         folder.display(),
         node.addresses().metrics,
     )?;
+    for name in NAMES {
+        let variable = name.to_uppercase();
+        writeln!(out, "export {variable}='Authorization: Bearer {}'", people.token(name))?;
+    }
+    writeln!(out, "{PEOPLE}\n\nCtrl-C stops it.")?;
     out.flush()
 }

@@ -4,9 +4,11 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use confman_api::problem::ProblemType;
 use reqwest::Method;
+use serde_json::{Value, json};
 
-use crate::http::{Call, get};
+use crate::http::{Answer, Call, get};
 use crate::process::{PROGRAM, Process};
 
 /// What `dev` tells a newcomer.
@@ -14,6 +16,23 @@ pub(crate) struct Welcome {
     pub(crate) url: String,
     pub(crate) key: String,
     folder: PathBuf,
+    /// What Ada and Bob send as `Authorization`.
+    ada: String,
+    bob: String,
+}
+
+impl Welcome {
+    async fn send(&self, authorization: &str, method: Method, path: &str, body: Value) -> Answer {
+        let call = Call::new(method, format!("{}/api/v1{path}", self.url), None).header("authorization", authorization);
+        let call = call.body("application/json", body.to_string());
+        call.send().await.expect("an answer")
+    }
+
+    async fn get(&self, authorization: &str, path: &str) -> Answer {
+        let call = Call::new(Method::GET, format!("{}/api/v1{path}", self.url), None);
+        let call = call.header("authorization", authorization);
+        call.send().await.expect("an answer")
+    }
 }
 
 pub(crate) fn read_welcome(process: &mut Process) -> Welcome {
@@ -22,7 +41,16 @@ pub(crate) fn read_welcome(process: &mut Process) -> Welcome {
     let first = lines.next().expect("a first line");
     let key = lines.next().expect("a second line");
     let (head, folder) = first.split_once("; data in ").expect("the folder is named");
+    let mut authorization = |variable: &str| {
+        let begin = format!("export {variable}='Authorization: ");
+        let line = lines.find(|line| line.starts_with(&begin)).expect("the token is named");
+        line[begin.len()..].trim_end_matches('\'').to_owned()
+    };
+    let (ada, bob) = (authorization("ADA"), authorization("BOB"));
+    assert!(lines.any(|line| line == "Ctrl-C stops it."), "the end of the welcome");
     Welcome {
+        ada,
+        bob,
         url: head.rsplit(' ').next().expect("the URL is named").to_owned(),
         key: key.rsplit(' ').next().expect("the key is named").to_owned(),
         folder: PathBuf::from(folder),
@@ -62,6 +90,51 @@ async fn dev_mode_takes_a_value_shows_it_and_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_people_of_dev_mode_draft_approve_publish_and_roll_back() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = Command::new(PROGRAM);
+    command.args(["dev", "--port", "0"]).stdout(Stdio::piped());
+    let mut process = Process::start(command, &folder.path().join("log"));
+    let dev = read_welcome(&mut process);
+    let (ada, bob) = (dev.ada.as_str(), dev.bob.as_str());
+    assert_eq!(dev.get(ada, "/whoami").await.json()["principal"], "user:dev/ada");
+
+    let workflow = json!({"requireApproval": true, "minApprovers": 1, "publish": "manual", "rollback": "instant"});
+    let shop = json!({"path": "/shop", "settings": {"governance": {"inherit": true, "workflow": workflow}}});
+    let created = dev.send(ada, Method::POST, "/namespaces", shop).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    for (version, value) in [(1, 1000), (2, 2000)] {
+        let draft = dev
+            .send(ada, Method::PUT, "/drafts/shop/rate-limit", json!(value))
+            .await;
+        assert_eq!(draft.status, 200, "{}", draft.text);
+        let asked = json!({"namespace": "/shop", "key": "rate-limit"});
+        let asked = dev.send(ada, Method::POST, "/publish-requests", asked).await;
+        assert_eq!(asked.status, 201, "{}", asked.text);
+        let request = asked.json();
+        let path = format!("/publish-requests/{}", request["id"].as_str().expect("an id"));
+        let (approve, decision) = (format!("{path}/approve"), json!({"digest": request["digest"]}));
+        let own = dev.send(ada, Method::POST, &approve, decision.clone()).await;
+        assert_eq!(own.problem().kind(), Some(ProblemType::SelfApproval), "{}", own.text);
+        let approved = dev.send(bob, Method::POST, &approve, decision.clone()).await;
+        assert_eq!(approved.json()["state"], "Approved", "{}", approved.text);
+        let published = dev.send(bob, Method::POST, &format!("{path}/publish"), decision).await;
+        assert_eq!(published.json()["publishedVersion"], version, "{}", published.text);
+    }
+    let rollback = json!({"toVersion": 1});
+    let back = dev.send(bob, Method::POST, "/rollback/shop/rate-limit", rollback).await;
+    assert_eq!(
+        (back.status, &back.json()["version"]),
+        (200, &json!(3)),
+        "{}",
+        back.text
+    );
+    let read = dev.get(ada, "/config/shop/rate-limit").await.json();
+    assert_eq!((&read["value"], &read["version"]), (&json!(1000), &json!(3)));
+    process.stop("-INT").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dev_mode_keeps_a_folder_that_it_was_given() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("data");
@@ -77,6 +150,8 @@ async fn dev_mode_keeps_a_folder_that_it_was_given() {
         let call = Call::new(Method::PUT, url, Some(&welcome.key)).body("application/json", round.to_string());
         let written = call.send().await.expect("an answer");
         assert_eq!(written.json()["version"].as_u64(), Some(round), "{}", written.text);
+        let known = welcome.get(&welcome.ada, "/whoami").await;
+        assert_eq!(known.json()["principal"], "user:dev/ada", "{}", known.text);
         process.stop("-TERM").await;
     }
 }
