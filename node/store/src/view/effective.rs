@@ -126,7 +126,7 @@ mod tests {
                 is_final,
                 ..EntryMeta::default()
             },
-            rotation_noted: None,
+            rotation_noted: 0,
         })
     }
 
