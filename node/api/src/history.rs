@@ -13,6 +13,7 @@ use crate::config::PositionView;
 use crate::diff::DiffView;
 
 /// One version of a key.
+#[expect(clippy::struct_excessive_bools, reason = "each says something else of a version")]
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionView {

@@ -300,9 +300,12 @@ pub fn effective_workflow<'a>(lineage: impl IntoIterator<Item = &'a ConfigNamesp
     lineage
         .into_iter()
         .filter_map(ConfigNamespace::own_workflow)
-        .reduce(|below, above| match is_planted(Mistake::ChildLoosensParent) {
-            false => below.stricter(above),
-            true => below,
+        .reduce(|below, above| {
+            if is_planted(Mistake::ChildLoosensParent) {
+                below
+            } else {
+                below.stricter(above)
+            }
         })
         .unwrap_or(Workflow::REVIEWED)
 }

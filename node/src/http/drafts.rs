@@ -98,8 +98,8 @@ pub async fn delete(app: &App, call: &Call, body: Body) -> Result<Response<Body>
         expected,
     });
     let accepted = write::propose(app, incoming, command).await?;
-    match accepted.outcome {
-        Outcome::DraftDeleted => Ok(write::empty(accepted.index)),
-        other => Err(reply::unexpected(&other)),
-    }
+    let Outcome::DraftDeleted = accepted.outcome else {
+        return Err(reply::unexpected(&accepted.outcome));
+    };
+    Ok(write::empty(accepted.index))
 }

@@ -6,6 +6,7 @@ use confman_api::publish_request::{NamedRollbackBody, RollbackBody};
 use confman_core::access::Action;
 use confman_core::outcome::Outcome;
 use confman_core::proposal::{Command, RollBackEntry};
+use confman_core::publish_request::PublishRequest;
 use http::{Response, StatusCode};
 
 use super::App;
@@ -57,8 +58,13 @@ async fn propose(
         verdict: None,
     });
     let accepted = write::propose(app, incoming, command).await?;
-    match accepted.outcome {
-        Outcome::Request(request) => write::answer(StatusCode::ACCEPTED, &view_of(*request)?, accepted.index),
-        other => write::answer(StatusCode::OK, &write::written(target, other)?, accepted.index),
+    if let Outcome::Request(request) = &accepted.outcome {
+        return write::answer(
+            StatusCode::ACCEPTED,
+            &view_of(PublishRequest::clone(request))?,
+            accepted.index,
+        );
     }
+    let view = write::written(target, accepted.outcome)?;
+    write::answer(StatusCode::OK, &view, accepted.index)
 }

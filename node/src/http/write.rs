@@ -124,20 +124,21 @@ pub async fn propose(app: &App, incoming: Incoming, command: Command) -> Result<
 /// What a command made of the key in `target`.
 pub fn written(target: KeyTarget, outcome: Outcome) -> Result<WrittenView, Problem> {
     let KeyTarget { namespace, key } = target;
-    match outcome {
-        Outcome::EntryWritten {
-            version,
-            digest,
-            position,
-        } => Ok(WrittenView {
-            namespace,
-            key,
-            version,
-            digest,
-            position,
-        }),
-        other => Err(reply::unexpected(&other)),
-    }
+    let Outcome::EntryWritten {
+        version,
+        digest,
+        position,
+    } = outcome
+    else {
+        return Err(reply::unexpected(&outcome));
+    };
+    Ok(WrittenView {
+        namespace,
+        key,
+        version,
+        digest,
+        position,
+    })
 }
 
 /// An answer with the log index of the write.

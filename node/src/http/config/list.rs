@@ -139,12 +139,11 @@ impl Listing {
         if body.last() != Some(&b'[') {
             body.push(b',');
         }
-        let written = match &self.values {
-            Some(secrets) => render(&open(secrets, version)?, body),
-            None => {
-                let view = KeyView::of(&version);
-                view.is_some_and(|view| serde_json::to_writer(&mut *body, &view).is_ok())
-            }
+        let written = if let Some(secrets) = &self.values {
+            render(&open(secrets, version)?, body)
+        } else {
+            let view = KeyView::of(&version);
+            view.is_some_and(|view| serde_json::to_writer(&mut *body, &view).is_ok())
         };
         if !written {
             body.truncate(end);
