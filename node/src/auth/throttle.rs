@@ -39,8 +39,9 @@ impl Try {
     /// Of `credential`, from `address`; `claimed` is what can be told of it without verifying: the beginning of a key, the
     /// subject of a token.
     pub fn new(address: IpAddr, claimed: &str, credential: &[u8]) -> Self {
+        let address = address.to_canonical();
         // A customer of the internet has a whole /64 of addresses.
-        let network = match address.to_canonical() {
+        let network = match address {
             IpAddr::V4(address) => u128::from(address.to_bits()),
             IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),
         };
