@@ -238,7 +238,17 @@ impl Play {
                     identity,
                 })
             }
-            other => unreachable!("{other:?} takes a stamp"),
+            Act::Submit { .. }
+            | Act::Replay { .. }
+            | Act::Review { .. }
+            | Act::ObjectDeleted { .. }
+            | Act::Write { .. }
+            | Act::Drop { .. }
+            | Act::Widen { .. }
+            | Act::Ask { .. }
+            | Act::Release { .. }
+            | Act::Rotate
+            | Act::Wait { .. } => unreachable!("{act:?} is done in another way"),
         }
     }
 

@@ -103,7 +103,16 @@ impl Judge {
                 asked.expect("it was submitted").is_over = true;
             }
             Command::RegisterStampKey(_) => {}
-            other => unreachable!("histories do not try {other:?}"),
+            Command::DeleteEntry(_)
+            | Command::DeleteDraft(_)
+            | Command::PublishApproved(_)
+            | Command::DeleteNamespace(_)
+            | Command::DescribeEntry(_)
+            | Command::PutSchema(_)
+            | Command::IssueApiKey(_)
+            | Command::RevokeApiKey(_)
+            | Command::RecordDelivery(_)
+            | Command::NoteRotation(_) => unreachable!("histories do not try {:?}", entry.proposal.command),
         }
         let may_publish = matches!(
             entry.proposal.command,
@@ -191,17 +200,16 @@ impl Judge {
         let place = (at.to_owned(), spec.key.to_string());
         let mut hands: BTreeSet<_> = spec.on_behalf_of.iter().map(|name| login_of(name)).collect();
         hands.insert(login.clone());
-        let value = match spec.to_version {
-            Some(number) => self.versions[&(place.0.clone(), place.1.clone(), number)].clone(),
-            None => {
-                let wanted = spec.draft.or_else(|| spec.value.as_ref().map(ConfigValue::digest));
-                let draft = self
-                    .drafts
-                    .get(&place)
-                    .filter(|(value, _)| Some(value.digest()) == wanted);
-                hands.extend(draft.iter().flat_map(|(_, hands)| hands.iter().cloned()));
-                spec.value.clone().or_else(|| draft.map(|(value, _)| value.clone()))
-            }
+        let value = if let Some(number) = spec.to_version {
+            self.versions[&(place.0.clone(), place.1.clone(), number)].clone()
+        } else {
+            let wanted = spec.draft.or_else(|| spec.value.as_ref().map(ConfigValue::digest));
+            let draft = self
+                .drafts
+                .get(&place)
+                .filter(|(value, _)| Some(value.digest()) == wanted);
+            hands.extend(draft.iter().flat_map(|(_, hands)| hands.iter().cloned()));
+            spec.value.clone().or_else(|| draft.map(|(value, _)| value.clone()))
         };
         let base = self.live_version(at, spec.key.as_str());
         let digest = content_digest(&Content {

@@ -62,7 +62,7 @@ fn every_planted_mistake_is_noticed_by_name() {
         assert_eq!(Mistake::named(name), Some(mistake));
         plant(Some(mistake));
         let scenarios = scenarios_that_notice();
-        println!("{name}: {}", scenarios.join(" "));
+        eprintln!("{name}: {}", scenarios.join(" "));
         let by_scenario = scenarios.iter().any(|file| file == scenario);
         if !by_scenario || (by_judge && !judge_notices()) || (by_model && !model::notices()) {
             missed.push(name);
