@@ -61,7 +61,7 @@ fn export(world: &World, is_shown: impl Fn(&AuditEvent) -> bool) -> Vec<String> 
 }
 
 fn judge(lines: &[String], anchor: Option<&Anchor>) -> Report {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.join("\n") + "\n";
     verify(text.as_bytes(), anchor).expect("memory can be read")
 }
 

@@ -22,7 +22,7 @@ use crate::propose::{Proposer, now};
 use crate::schema::{Holding, SchemaCache};
 
 /// Pause between two looks. What is due is days old, so it may become known an hour late.
-const LOOK_EVERY: Duration = Duration::from_mins(60);
+const LOOK_EVERY: Duration = Duration::from_hours(1);
 /// Values that are read in one piece.
 const PAGE: usize = 1000;
 /// Schemas kept compiled during a look; namespaces come in the order of their paths, so neighbours share them.

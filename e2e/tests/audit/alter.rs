@@ -35,7 +35,7 @@ pub(crate) fn rechained(lines: &[String]) -> Vec<String> {
         if line.get("action").is_some() {
             line["previousHash"] = previous.clone().into();
             line = with_its_hash(line);
-            previous = line["hash"].as_str().expect("a hash").to_owned();
+            line["hash"].as_str().expect("a hash").clone_into(&mut previous);
             count += 1;
         } else if line.get("end").is_some() {
             line["end"]["hash"] = previous.clone().into();
@@ -132,7 +132,7 @@ pub(crate) fn moves(lines: &[String]) -> Vec<Altered> {
                 lines.remove(at);
             });
             altered(format!("line {number} and the next swapped"), &|lines| {
-                lines.swap(at, at + 1)
+                lines.swap(at, at + 1);
             });
             altered(format!("line {number} moved before the end"), &|lines| {
                 let moved = lines.remove(at);
@@ -140,7 +140,7 @@ pub(crate) fn moves(lines: &[String]) -> Vec<Altered> {
             });
         }
         altered(format!("line {number} doubled"), &|lines| {
-            lines.insert(at, lines[at].clone())
+            lines.insert(at, lines[at].clone());
         });
         altered(format!("line 1 again before line {number}"), &|lines| {
             lines.insert(at, lines[0].clone());

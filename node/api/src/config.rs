@@ -147,6 +147,10 @@ pub struct MetaPatch {
 }
 
 /// A member that is there, be it null.
+#[expect(
+    clippy::option_option,
+    reason = "no member, null and a text are three things (RFC 7396)"
+)]
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

@@ -297,12 +297,48 @@ fn parameter(name: &str, place: ParameterIn, about: &str) -> ParameterBuilder {
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
 }
 
+/// What success is, where it is not 200.
+fn instead_of_ok(id: RouteId) -> Option<(&'static str, Response)> {
+    let gone = [RouteId::DeleteDraft, RouteId::DeleteNamespace, RouteId::RevokeKey];
+    if gone.contains(&id) {
+        return Some(("204", ResponseBuilder::new().description("it is gone").build()));
+    }
+    let created = [
+        (RouteId::OpenPublishRequest, "the request", "PublishRequestView"),
+        (
+            RouteId::CreateNamespace,
+            "the namespace is there",
+            "NamespaceWrittenView",
+        ),
+        (
+            RouteId::IssueKey,
+            "the key; its text is never shown again",
+            "KeyIssuedView",
+        ),
+    ];
+    let (_, about, view) = created.into_iter().find(|(created, ..)| *created == id)?;
+    Some(("201", json(about, view)))
+}
+
+/// What is answered where the change waits for other people.
+fn when_others_decide(id: RouteId) -> Option<Response> {
+    if matches!(id, RouteId::RollBack | RouteId::AdminRollBack) {
+        return Some(json("the request that others decide", "PublishRequestView"));
+    }
+    let loosens = matches!(
+        id,
+        RouteId::WriteNamespace | RouteId::DescribeConfig | RouteId::WriteIdentity
+    );
+    loosens.then(|| json("it loosens governance, so others decide", "PendingView"))
+}
+
 fn responses(route: &Route) -> utoipa::openapi::Responses {
     let ok = match route.id {
         RouteId::ListRoot => json("a page of keys", "KeyPage"),
         RouteId::ReadConfig => value_or_page(),
-        RouteId::WriteConfig | RouteId::DeleteConfig => json("the new version", "WrittenView"),
-        RouteId::RollBack | RouteId::AdminRollBack => json("the new version", "WrittenView"),
+        RouteId::WriteConfig | RouteId::DeleteConfig | RouteId::RollBack | RouteId::AdminRollBack => {
+            json("the new version", "WrittenView")
+        }
         RouteId::EffectiveRoot | RouteId::Effective => view_or_value(),
         RouteId::History => either(
             "a page of versions, or of KEY:diff the difference",
@@ -355,21 +391,13 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
             .build(),
     };
     let mut responses = ResponsesBuilder::new();
-    responses = match route.id {
-        RouteId::OpenPublishRequest => responses.response("201", json("the request", "PublishRequestView")),
-        RouteId::CreateNamespace => responses.response("201", json("the namespace is there", "NamespaceWrittenView")),
-        RouteId::IssueKey => responses.response("201", json("the key; its text is never shown again", "KeyIssuedView")),
-        RouteId::DeleteDraft | RouteId::DeleteNamespace | RouteId::RevokeKey => {
-            responses.response("204", ResponseBuilder::new().description("it is gone").build())
-        }
-        RouteId::RollBack | RouteId::AdminRollBack => responses
-            .response("200", ok)
-            .response("202", json("the request that others decide", "PublishRequestView")),
-        RouteId::WriteNamespace | RouteId::DescribeConfig | RouteId::WriteIdentity => responses
-            .response("200", ok)
-            .response("202", json("it loosens governance, so others decide", "PendingView")),
-        _ => responses.response("200", ok),
+    responses = match instead_of_ok(route.id) {
+        Some((status, response)) => responses.response(status, response),
+        None => responses.response("200", ok),
     };
+    if let Some(waiting) = when_others_decide(route.id) {
+        responses = responses.response("202", waiting);
+    }
     if route.id == RouteId::ReadConfig || route.id == RouteId::ListRoot {
         let unchanged = "the value still has the digest of If-None-Match, or nothing has changed within `wait`";
         responses = responses.response("304", ResponseBuilder::new().description(unchanged).build());

@@ -163,7 +163,7 @@ pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>,
         verdict: None,
     });
     let accepted = write::propose(app, incoming, command).await?;
-    let view = write::written(target, accepted.outcome)?;
+    let view = write::written(target, &accepted.outcome)?;
     let mut response = write::answer(StatusCode::OK, &view, accepted.index)?;
     reply::mark_value(&mut response, view.version, &view.digest);
     Ok(response)

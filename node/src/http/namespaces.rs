@@ -135,21 +135,12 @@ async fn put(
 
 /// `status` with the new revision, or 202 with the request that waits for others.
 fn written(accepted: Accepted, status: StatusCode) -> Result<Response<Body>, Problem> {
-    match accepted.outcome {
-        Outcome::NamespaceDeclared { path, revision } => {
-            let mut response = write::answer(status, &NamespaceWrittenView { path, revision }, accepted.index)?;
-            schemas::mark(&mut response, revision);
-            Ok(response)
-        }
-        Outcome::GovernancePending { path, request_id } => {
-            let view = PendingView {
-                namespace: path,
-                request_id,
-            };
-            write::answer(StatusCode::ACCEPTED, &view, accepted.index)
-        }
-        other => Err(reply::unexpected(&other)),
-    }
+    let Outcome::NamespaceDeclared { path, revision } = accepted.outcome else {
+        return write::pending(accepted);
+    };
+    let mut response = write::answer(status, &NamespaceWrittenView { path, revision }, accepted.index)?;
+    schemas::mark(&mut response, revision);
+    Ok(response)
 }
 
 /// Deletes an empty namespace.
@@ -169,8 +160,8 @@ pub async fn delete(app: &App, call: &Call, body: Body) -> Result<Response<Body>
         expected_revision,
     });
     let accepted = write::propose(app, incoming, command).await?;
-    match accepted.outcome {
-        Outcome::NamespaceDeleted { .. } => Ok(write::empty(accepted.index)),
-        other => Err(reply::unexpected(&other)),
-    }
+    let Outcome::NamespaceDeleted { .. } = accepted.outcome else {
+        return Err(reply::unexpected(&accepted.outcome));
+    };
+    Ok(write::empty(accepted.index))
 }

@@ -65,6 +65,6 @@ async fn propose(
             accepted.index,
         );
     }
-    let view = write::written(target, accepted.outcome)?;
+    let view = write::written(target, &accepted.outcome)?;
     write::answer(StatusCode::OK, &view, accepted.index)
 }

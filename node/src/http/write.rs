@@ -3,6 +3,7 @@
 use axum::body::Body;
 use bytes::Bytes;
 use confman_api::config::WrittenView;
+use confman_api::namespaces::PendingView;
 use confman_api::problem::{Problem, ProblemType};
 use confman_core::access::Action;
 use confman_core::idempotency::{Idempotency, IdempotencyKey, body_digest, fingerprint, key_digest};
@@ -121,8 +122,20 @@ pub async fn propose(app: &App, incoming: Incoming, command: Command) -> Result<
     })
 }
 
+/// The answer where the change waits for other people.
+pub fn pending(accepted: Accepted) -> Result<Response<Body>, Problem> {
+    let Outcome::GovernancePending { path, request_id } = accepted.outcome else {
+        return Err(reply::unexpected(&accepted.outcome));
+    };
+    let view = PendingView {
+        namespace: path,
+        request_id,
+    };
+    answer(StatusCode::ACCEPTED, &view, accepted.index)
+}
+
 /// What a command made of the key in `target`.
-pub fn written(target: KeyTarget, outcome: Outcome) -> Result<WrittenView, Problem> {
+pub fn written(target: KeyTarget, outcome: &Outcome) -> Result<WrittenView, Problem> {
     let KeyTarget { namespace, key } = target;
     let Outcome::EntryWritten {
         version,
@@ -130,14 +143,14 @@ pub fn written(target: KeyTarget, outcome: Outcome) -> Result<WrittenView, Probl
         position,
     } = outcome
     else {
-        return Err(reply::unexpected(&outcome));
+        return Err(reply::unexpected(outcome));
     };
     Ok(WrittenView {
         namespace,
         key,
-        version,
-        digest,
-        position,
+        version: *version,
+        digest: *digest,
+        position: *position,
     })
 }
 

@@ -13,12 +13,14 @@ pub(super) struct WebhookMetrics {
 
 impl WebhookMetrics {
     pub(super) fn new(register: &mut Register) -> Self {
+        let attempts = register.counters(
+            "webhook_attempts",
+            ["result"],
+            "Attempts to deliver a webhook by result: delivered, refused-3xx, refused-4xx, refused-5xx, or a cause.",
+        );
+        attempts.expect(["delivered"]);
         Self {
-            attempts: register.counters(
-                "webhook_attempts",
-                ["result"],
-                "Attempts to deliver a webhook by result: delivered, refused-3xx, refused-4xx, refused-5xx, or a cause.",
-            ),
+            attempts,
             pending_deliveries: register.level(
                 "webhook_pending_deliveries",
                 "On the leader: deliveries in the outbox. 0 elsewhere.",

@@ -243,10 +243,8 @@ impl Parts {
         let (clients, background) = (Tasks::default(), Tasks::default());
         let (metrics, freshness) = (Metrics::default(), Freshness::default());
         let applies = Applies::new(metrics.clone());
-        let observer = applies.clone();
-        volume
-            .stats
-            .observe_applies(Box::new(move |step| observer.observe(step)));
+        let steps = applies.clone();
+        volume.stats.observe_applies(Box::new(move |step| steps.observe(step)));
         let forwarder = Forwarder::new(peers.clone(), background.tracker.clone(), background.stop.clone());
         let observed = (metrics.clone(), applies);
         let proposer = Proposer::new(raft.clone(), forwarder, judge.clone(), observed);

@@ -21,6 +21,10 @@ fn compiled(schema: &Value) -> Result<CompiledSchema, SchemaError> {
 }
 
 /// The schemas, which must be acceptable.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "tests write the schemas where they use them"
+)]
 fn holding<const N: usize>(schemas: [Value; N]) -> Holding {
     let compiled = schemas
         .iter()
@@ -51,6 +55,7 @@ fn places(violations: &[Violation]) -> Vec<(&str, &str)> {
 }
 
 /// Violations of setting (or, with none, deleting) a key.
+#[expect(clippy::needless_pass_by_value, reason = "tests write the value where they use it")]
 fn change(holding: &Holding, before: &Value, name: &str, value: Option<Value>) -> Vec<Violation> {
     let before = object(before);
     let after = before.after(&key(name), value.as_ref().map(held));

@@ -281,7 +281,7 @@ pub(super) mod tests {
         match table.next(interest, after) {
             Next::Change(change) => Some(change.at),
             Next::Nothing => None,
-            other => unreachable!("neither a change nor nothing: {other:?}"),
+            other @ (Next::Behind | Next::Closed(_)) => unreachable!("neither a change nor nothing: {other:?}"),
         }
     }
 

@@ -85,7 +85,7 @@ async fn site() -> Cluster {
     cluster
 }
 
-async fn events(cluster: &Cluster) -> usize {
+pub(crate) async fn events(cluster: &Cluster) -> usize {
     let url = format!("http://{}/api/v1/audit/apps", cluster.http_address(0));
     let audit = crate::http::get(&url, Some(&cluster.reader_key))
         .await

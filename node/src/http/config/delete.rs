@@ -24,6 +24,6 @@ pub async fn delete(app: &App, call: &Call, body: Body) -> Result<Response<Body>
         verdict: None,
     });
     let accepted = write::propose(app, incoming, command).await?;
-    let view = write::written(target, accepted.outcome)?;
+    let view = write::written(target, &accepted.outcome)?;
     write::answer(StatusCode::OK, &view, accepted.index)
 }

@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use confman_api::config::MetaPatch;
-use confman_api::namespaces::PendingView;
 use confman_api::problem::{Problem, ProblemType};
 use confman_core::access::Action;
 use confman_core::outcome::Outcome;
@@ -43,23 +42,16 @@ pub async fn describe(app: &App, call: &Call, body: Body) -> Result<Response<Bod
     let patch: MetaPatch = body::parse_json(&incoming.bytes)?;
     let entry = app.reader.state().read(|view| view.entry(&namespace, &key));
     let entry = entry.map_err(|error| storage_problem(&error))?.ok_or_else(not_found)?;
-    let meta = patch.over(entry.meta);
+    let described = patch.over(entry.meta);
     let command = Command::DescribeEntry(DescribeEntry {
         actor: incoming.actor.clone(),
         namespace,
         key,
-        meta: meta.clone(),
+        meta: described.clone(),
     });
     let accepted = write::propose(app, incoming, command).await?;
-    match accepted.outcome {
-        Outcome::EntryDescribed => write::answer(StatusCode::OK, &meta, accepted.index),
-        Outcome::GovernancePending { path, request_id } => {
-            let view = PendingView {
-                namespace: path,
-                request_id,
-            };
-            write::answer(StatusCode::ACCEPTED, &view, accepted.index)
-        }
-        other => Err(reply::unexpected(&other)),
+    if matches!(accepted.outcome, Outcome::EntryDescribed) {
+        return write::answer(StatusCode::OK, &described, accepted.index);
     }
+    write::pending(accepted)
 }

@@ -87,7 +87,7 @@ pub(super) fn show(app: &App, part: Part, namespace: &ConfigNamespace) -> Result
             schema: governance.schema.clone(),
         }),
         Part::Workflow => reply::json(&WorkflowBody {
-            workflow: governance.workflow.clone(),
+            workflow: governance.workflow,
         }),
         Part::Webhooks => {
             let view = webhooks_view(app.reader.state(), namespace);

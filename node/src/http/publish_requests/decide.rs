@@ -61,10 +61,10 @@ pub async fn decide(app: &App, call: &Call, body: Body) -> Result<Response<Body>
         comment: given.comment,
     };
     let accepted = write::propose(app, incoming, command(decided, request, review)).await?;
-    match accepted.outcome {
-        Outcome::Request(request) => write::answer(StatusCode::OK, &view_of(*request)?, accepted.index),
-        other => Err(reply::unexpected(&other)),
-    }
+    let Outcome::Request(request) = accepted.outcome else {
+        return Err(reply::unexpected(&accepted.outcome));
+    };
+    write::answer(StatusCode::OK, &view_of(*request)?, accepted.index)
 }
 
 /// The request, by the newest state: it may just have been opened elsewhere.
