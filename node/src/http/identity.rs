@@ -2,7 +2,6 @@
 //! request, which another of them approves.
 
 use axum::body::Body;
-use confman_api::namespaces::PendingView;
 use confman_api::problem::Problem;
 use confman_core::access::Action;
 use confman_core::identity::Identity;
@@ -41,12 +40,5 @@ pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>,
     if let Outcome::IdentitySet = accepted.outcome {
         return write::answer(StatusCode::OK, &identity, accepted.index);
     }
-    let Outcome::GovernancePending { path, request_id } = accepted.outcome else {
-        return Err(reply::unexpected(&accepted.outcome));
-    };
-    let view = PendingView {
-        namespace: path,
-        request_id,
-    };
-    write::answer(StatusCode::ACCEPTED, &view, accepted.index)
+    write::pending(accepted)
 }

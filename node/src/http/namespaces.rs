@@ -3,7 +3,7 @@
 mod part;
 
 use axum::body::Body;
-use confman_api::namespaces::{CreateNamespaceBody, NamespaceView, NamespaceWrittenView, PendingView};
+use confman_api::namespaces::{CreateNamespaceBody, NamespaceView, NamespaceWrittenView};
 use confman_api::problem::{Problem, ProblemType};
 use confman_core::access::Action;
 use confman_core::ids::NamespacePath;

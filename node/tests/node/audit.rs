@@ -59,7 +59,7 @@ async fn export(cluster: &Cluster, rest: &str, key: &str) -> Vec<String> {
 }
 
 fn verified(lines: &[String]) -> Result<Verified, Finding> {
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.join("\n") + "\n";
     verify(text.as_bytes(), None)
 }
 
@@ -88,7 +88,7 @@ async fn an_export_is_the_whole_chain_and_every_alteration_of_it_is_seen() {
         hash: whole.hash,
     };
     let with_anchor = |lines: &[String]| {
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text = lines.join("\n") + "\n";
         verify(text.as_bytes(), Some(anchor))
     };
     assert!(with_anchor(&lines).is_ok());

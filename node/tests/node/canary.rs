@@ -69,6 +69,20 @@ fn on_disk(folder: &Path, bytes: &[u8]) -> bool {
     })
 }
 
+fn tell_nothing(outputs: &[(String, String)]) {
+    for (output, text) in outputs {
+        assert!(!text.is_empty(), "{output} says something");
+        for secret in [ENCRYPTED, SENSITIVE, REFUSED[0], REFUSED[1]] {
+            assert!(!text.contains(secret), "{output} tells {secret}: {text}");
+            let coded = base64::engine::general_purpose::STANDARD.encode(secret);
+            assert!(
+                !text.contains(coded.trim_end_matches('=')),
+                "{output} tells {secret} in base64"
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_output_but_a_read_of_its_key_has_a_secret_and_no_file_has_a_sealed_one() {
     let cluster = site().await;
@@ -158,17 +172,7 @@ async fn no_output_but_a_read_of_its_key_has_a_secret_and_no_file_has_a_sealed_o
     }
     let log = std::fs::read_to_string(cluster.path("log-0")).expect("the log can be read");
     outputs.push(("log".to_owned(), log));
-    for (output, text) in &outputs {
-        assert!(!text.is_empty(), "{output} says something");
-        for secret in [ENCRYPTED, SENSITIVE, REFUSED[0], REFUSED[1]] {
-            assert!(!text.contains(secret), "{output} tells {secret}: {text}");
-            let coded = base64::engine::general_purpose::STANDARD.encode(secret);
-            assert!(
-                !text.contains(coded.trim_end_matches('=')),
-                "{output} tells {secret} in base64"
-            );
-        }
-    }
+    tell_nothing(&outputs);
     // Log, state and snapshots; what is only sensitive is there, which shows that the search finds what there is.
     let folder = cluster.data_folder(0);
     eventually("the state is on disk", async || {

@@ -82,7 +82,8 @@ impl Stream {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let event = parse(block);
-                self.text = rest.to_owned();
+                let read = self.text.len() - rest.len();
+                self.text.drain(..read);
                 match event {
                     Some(event) => return Some(event),
                     None => self.heartbeats += 1,

@@ -27,7 +27,7 @@ async fn trusting(issuers: &[&Server]) -> Cluster {
         ..Identity::default()
     };
     for (issuer, realm) in body.identity.issuers.iter_mut().zip(["corp", "partner"]) {
-        issuer.realm = realm.to_owned();
+        realm.clone_into(&mut issuer.realm);
     }
     let courier = cluster.courier(0);
     eventually("the cluster is bootstrapped", async || courier.initialise(&body).await).await;

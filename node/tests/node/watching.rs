@@ -236,7 +236,7 @@ async fn read_with_cuts(cluster: &Cluster, began: u64, seed: u32) -> Vec<String>
         assert_eq!(first.name, "ready", "{first:?}");
         for event in take(&mut stream, count).await {
             ids.push(event.id().to_owned());
-            request.last_id = event.id.clone();
+            request.last_id.clone_from(&event.id);
         }
     }
     ids
@@ -280,7 +280,7 @@ async fn a_typed_watch_goes_on_on_another_node_when_its_own_dies() {
 fn change(watched: Result<Watched, confman_api::client::ClientError>) -> String {
     match watched.expect("the watch goes on") {
         Watched::Change(_, change) => change.value.expect("a value").get().to_owned(),
-        other => unreachable!("no change: {other:?}"),
+        other @ (Watched::Ready(_) | Watched::Reset(_)) => unreachable!("no change: {other:?}"),
     }
 }
 
@@ -290,7 +290,7 @@ async fn a_position_of_another_log_is_a_reset_and_the_stream_goes_on_from_there(
     let last = write(&cluster, 0, "colour", "blue").await;
     let mut request = Request::new(&cluster, "/apps");
     let mut told = Vec::new();
-    for id in [(last + 1_000).to_string(), format!("{}.7", last)] {
+    for id in [(last + 1_000).to_string(), format!("{last}.7")] {
         request.last_id = Some(id);
         let (mut stream, reset) = request.open(&cluster).await;
         assert_eq!(

@@ -39,10 +39,10 @@ pub async fn describe(app: &App, call: &Call, body: Body) -> Result<Response<Bod
     })?;
     let KeyTarget { namespace, key } = target::key(path)?;
     let incoming = write::begin(app, call, body, (Action::Govern, &namespace)).await?;
-    let patch: MetaPatch = body::parse_json(&incoming.bytes)?;
+    let changes: MetaPatch = body::parse_json(&incoming.bytes)?;
     let entry = app.reader.state().read(|view| view.entry(&namespace, &key));
     let entry = entry.map_err(|error| storage_problem(&error))?.ok_or_else(not_found)?;
-    let described = patch.over(entry.meta);
+    let described = changes.over(entry.meta);
     let command = Command::DescribeEntry(DescribeEntry {
         actor: incoming.actor.clone(),
         namespace,
