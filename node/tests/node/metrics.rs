@@ -150,7 +150,7 @@ fn is_bounded(label: &str, value: &str) -> bool {
         "status" => one_of(&["1xx", "2xx", "3xx", "4xx", "5xx"]),
         "problem" => ProblemType::ALL.iter().any(|kind| kind.name() == value),
         "port" => one_of(&["public", "internal"]),
-        "result" => one_of(&["accepted", "refused", "fault"]),
+        "result" => one_of(&["accepted", "refused", "fault", "delivered"]),
         "cause" => one_of(&["no-leader", "overloaded", "unauthorized", "outcome-unknown"]),
         "state" => one_of(&["leader", "follower", "candidate", "learner", "shutdown"]),
         // Names of variants of enums: no text of a caller looks like one.
