@@ -1,7 +1,7 @@
 //! Metrics of one node, all with bounded labels: never a key, path, principal or error text.
 //!
 //! One file an area; each has a struct that registers its metrics when it is made, methods for whoever counts, and `sample`
-//! for what is looked up just before each exposition. A new area is a file and a line in [`Inner`].
+//! for what is looked up just before each exposition. A new area is a file and a line in `Inner`.
 
 mod http;
 mod raft;
