@@ -1,6 +1,7 @@
 //! What the leader adds to a command before it enters the log: the verdict of the schemas, with the revisions it looked
 //! at, and the protection of secrets. Apply compares the revisions, so that a verdict on what has moved counts nothing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -200,14 +201,8 @@ impl Judge {
     fn holding(&self, view: &SnapshotView<'_>, namespaces: &[&ConfigNamespace]) -> Result<Holding, JudgeError> {
         let mut compiled = Vec::with_capacity(namespaces.len());
         for namespace in namespaces {
-            match &namespace.settings.governance.schema {
-                Some(SchemaBinding::Inline(text)) => compiled.push(self.compile(text)?),
-                Some(SchemaBinding::Stored(reference)) => {
-                    let stored = view.schema(reference)?;
-                    compiled.extend(stored.map(|stored| self.compile(&stored.text)).transpose()?);
-                }
-                None => {}
-            }
+            let text = own_text(view, namespace)?;
+            compiled.extend(text.map(|text| self.compile(&text)).transpose()?);
         }
         Ok(Holding::new(compiled))
     }
@@ -354,6 +349,18 @@ impl Judge {
 
 fn change<'a>(namespace: &'a NamespacePath, key: &'a ConfigKey, value: Option<&'a ConfigValue>) -> Change<'a> {
     Change { namespace, key, value }
+}
+
+/// The text of the schema that `namespace` itself binds; none if it binds none.
+pub fn own_text<'n>(
+    view: &SnapshotView<'_>,
+    namespace: &'n ConfigNamespace,
+) -> Result<Option<Cow<'n, str>>, ReadError> {
+    match &namespace.settings.governance.schema {
+        None => Ok(None),
+        Some(SchemaBinding::Inline(text)) => Ok(Some(Cow::Borrowed(text))),
+        Some(SchemaBinding::Stored(reference)) => Ok(view.schema(reference)?.map(|stored| Cow::Owned(stored.text))),
+    }
 }
 
 /// The value that a spec would publish; none for a deletion, or where there is none.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use confman_core::digest::Digest;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath, Timestamp};
-use confman_core::namespace::{ConfigNamespace, SchemaBinding, schema_lineage};
+use confman_core::namespace::{each, schema_lineage};
 use confman_core::proposal::{Command, NoteRotation};
 use confman_core::state::StateView as _;
 use confman_store::{LiveRange, NamespaceMap, ReadError, Room, StateReader};
@@ -17,6 +17,8 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::access::lineage;
+use crate::judge::own_text;
 use crate::metrics::Metrics;
 use crate::propose::{Proposer, now};
 use crate::schema::{Holding, SchemaCache};
@@ -148,11 +150,10 @@ impl Rotation {
     }
 
     fn holding(&self, namespaces: &NamespaceMap, path: &NamespacePath) -> Result<Holding, ReadError> {
-        let places = std::iter::once(path.clone()).chain(path.ancestors());
-        let lineage = places.filter_map(|place| namespaces.get(&place)).map(Arc::as_ref);
+        let lineage = lineage(namespaces, path);
         let mut schemas = Vec::new();
-        for namespace in schema_lineage(lineage) {
-            let Some(text) = self.schema_text(namespace)? else {
+        for namespace in schema_lineage(each(&lineage)) {
+            let Some(text) = self.inner.state.read(|view| own_text(view, namespace))? else {
                 continue;
             };
             match self.inner.schemas.get(Digest::of(text.as_bytes()), &text) {
@@ -161,17 +162,6 @@ impl Rotation {
             }
         }
         Ok(Holding::new(schemas))
-    }
-
-    fn schema_text(&self, namespace: &ConfigNamespace) -> Result<Option<String>, ReadError> {
-        match &namespace.settings.governance.schema {
-            None => Ok(None),
-            Some(SchemaBinding::Inline(text)) => Ok(Some(text.clone())),
-            Some(SchemaBinding::Stored(reference)) => {
-                let stored = self.inner.state.read(|view| view.schema(reference))?;
-                Ok(stored.map(|schema| schema.text))
-            }
-        }
     }
 
     /// Has the log note what is due and was not noted before; only as leader.

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use confman_core::api_key::ApiKeyRecord;
 use confman_core::digest::Digest;
 use confman_core::identity::Identity;
 use confman_core::ids::Timestamp;
+use confman_core::principal::Actor;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::api_keys::{ApiKeys, KeyError, digest_of};
+use super::api_keys::{ApiKeys, KeyError, digest_of, require_equal};
 use super::certificates::{CertificateProblem, PeopleCa};
 use super::claims::Holder;
 use super::credential::Credential;
@@ -71,6 +73,23 @@ struct InForce {
     issuers: Issuers,
 }
 
+/// A key that this node knows.
+enum Key {
+    /// By a file.
+    OfFile(Arc<Known>),
+    /// By the cluster's state.
+    Recorded(Arc<ApiKeyRecord>),
+}
+
+impl Key {
+    fn name(&self) -> &str {
+        match self {
+            Self::OfFile(known) => &known.login.principal.name,
+            Self::Recorded(record) => &record.name,
+        }
+    }
+}
+
 impl Authenticator {
     /// By the keys in `files` and by what `directory` says; an address may fail `login_failures` times at once.
     pub fn new(files: ApiKeys, directory: Arc<dyn Directory>, login_failures: u32) -> Self {
@@ -119,14 +138,16 @@ impl Authenticator {
     /// Who shows `credential` from `address`. Failures are counted, and looked at before anything is verified.
     pub async fn log_in(&self, credential: &Credential, address: IpAddr) -> Result<Arc<Known>, LoginError> {
         let (attempt, now) = (attempt(credential, address), Instant::now());
-        let is_in_use = match credential {
-            Credential::ApiKey(text) => self.is_in_use(text),
-            Credential::Bearer(_) | Credential::ClientCertificate(_) | Credential::Courier => false,
-        };
-        if !is_in_use {
+        let known = if let Credential::ApiKey(text) = credential {
+            let shown = self.look_up(text);
+            if !shown.as_ref().is_ok_and(|key| self.is_in_use(key)) {
+                self.throttle.check(&attempt, now)?;
+            }
+            shown.and_then(|key| self.admit(&key)).map_err(LoginError::from)
+        } else {
             self.throttle.check(&attempt, now)?;
-        }
-        let known = self.authenticate(credential).await;
+            self.authenticate(credential).await
+        };
         match (&known, credential) {
             // An issuer that is away is not the caller's fault; and the time of its last use tells of a key.
             (Err(LoginError::Token(TokenError::KeysUnavailable { .. })), _) | (Ok(_), Credential::ApiKey(_)) => {}
@@ -139,7 +160,7 @@ impl Authenticator {
     /// Who holds `credential`, by what this node knows.
     pub async fn authenticate(&self, credential: &Credential) -> Result<Arc<Known>, LoginError> {
         match credential {
-            Credential::ApiKey(text) => Ok(self.key(text, now())?),
+            Credential::ApiKey(text) => Ok(self.look_up(text).and_then(|key| self.admit(&key))?),
             Credential::Bearer(text) => {
                 let in_force = self.in_force();
                 let holder = in_force.issuers.authenticate(text, now()).await?;
@@ -154,41 +175,40 @@ impl Authenticator {
         }
     }
 
-    fn key(&self, text: &str, now: Timestamp) -> Result<Arc<Known>, KeyError> {
+    /// The key with this text, also when it is expired or revoked.
+    fn look_up(&self, text: &str) -> Result<Key, KeyError> {
         if !is_well_formed(text) {
             return Err(KeyError::Malformed);
         }
         let digest = digest_of(text);
-        let known = match self.files.holder(&digest) {
-            Some(known) => known,
-            None => self.recorded(&digest, now)?,
+        if let Some(known) = self.files.holder(&digest) {
+            return Ok(Key::OfFile(known));
+        }
+        let record = self.directory.api_key(&digest).ok_or(KeyError::Unknown)?;
+        require_equal(&record.hash, &digest)?;
+        Ok(Key::Recorded(record))
+    }
+
+    /// The holder of `key`, if it still counts.
+    fn admit(&self, key: &Key) -> Result<Arc<Known>, KeyError> {
+        let now = now();
+        let known = match key {
+            Key::OfFile(known) => Arc::clone(known),
+            Key::Recorded(record) => {
+                record.check(now)?;
+                Arc::new(Known {
+                    scope: record.scope.clone(),
+                    expires_at: record.expires_at,
+                    ..Known::unlimited(Actor::new(record.principal()))
+                })
+            }
         };
         self.last_used.note(&known.login.principal.name, now);
         Ok(known)
     }
 
-    /// A key that the cluster keeps.
-    fn recorded(&self, digest: &Digest, now: Timestamp) -> Result<Arc<Known>, KeyError> {
-        let record = self.directory.api_key(digest).ok_or(KeyError::Unknown)?;
-        super::api_keys::require_equal(&record.hash, digest)?;
-        record.check(now)?;
-        Ok(Arc::new(Known {
-            scope: record.scope.clone(),
-            expires_at: record.expires_at,
-            ..Known::unlimited(confman_core::principal::Actor::new(record.principal()))
-        }))
-    }
-
-    fn is_in_use(&self, text: &str) -> bool {
-        let digest = digest_of(text);
-        let name = match self.files.holder(&digest) {
-            Some(known) => known.login.principal.name.clone(),
-            None => match self.directory.api_key(&digest) {
-                Some(record) => record.name.clone(),
-                None => return false,
-            },
-        };
-        let last = self.last_used.of(&name);
+    fn is_in_use(&self, key: &Key) -> bool {
+        let last = self.last_used.of(key.name());
         last.is_some_and(|last| now().as_millis() - last.as_millis() < KEY_IN_USE_MS)
     }
 

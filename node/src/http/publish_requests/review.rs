@@ -7,6 +7,7 @@ use confman_api::history::is_hidden;
 use confman_api::publish_request::ReviewView;
 use confman_core::cluster::ClusterRecord;
 use confman_core::diff::diff;
+use confman_core::identity::Identity;
 use confman_core::publish_request::{GovernanceChange, PublishRequest, RequestSpec, Subject};
 use confman_core::reviewers::{approvals, eligible_subjects};
 use confman_core::state::StateView as _;
@@ -22,15 +23,13 @@ pub(super) fn of(view: &SnapshotView<'_>, found: PublishRequest) -> Result<(Publ
     let request = view.request(&found.id)?.unwrap_or(found);
     let lineage = lineage(view.namespaces(), &request.namespace);
     let cluster = view.cluster()?;
-    let identity = cluster
-        .as_ref()
-        .map(|cluster| cluster.identity.clone())
-        .unwrap_or_default();
-    let counted = approvals(&request, &lineage, &identity);
+    let unknown = Identity::default();
+    let identity = cluster.as_ref().map_or(&unknown, |cluster| &cluster.identity);
+    let counted = approvals(&request, &lineage, identity);
     let eligible_approvers = if request.state.is_final() {
         BTreeSet::new()
     } else {
-        eligible_subjects(&request, &lineage, &identity)
+        eligible_subjects(&request, &lineage, identity)
     };
     let (diff, live_version) = match &request.subject {
         Subject::Key(spec) => (
