@@ -11,6 +11,7 @@ const PEER_METHODS: &[(&str, &str, bool, bool)] = &[
     ("snapshot", "Snapshot", true, false),
     ("forward", "Forward", true, true),
     ("read_index", "ReadIndex", false, false),
+    ("report", "Report", false, false),
 ];
 
 fn main() {

@@ -1,5 +1,6 @@
 //! The HTTP side of a node: one route table (in the contract), one entrance for every request, one handler a route.
 
+pub mod admin;
 pub mod audit;
 pub mod body;
 pub mod call;
@@ -48,6 +49,7 @@ use crate::metrics::Metrics;
 use crate::propose::Proposer;
 use crate::raft::Raft;
 use crate::raft::bootstrap::Bootstrap;
+use crate::raft::report::Reporter;
 use crate::read::{Consistency, Reader, Seen};
 use crate::rotation::Rotation;
 use crate::secrets::{Place, Secrets};
@@ -67,6 +69,8 @@ pub struct App {
     pub raft: Raft,
     /// Schemas and sealing keys.
     pub judge: Judge,
+    /// What the members say of themselves.
+    pub reporter: Reporter,
     /// Sizes for the metrics.
     pub stats: StoreStats,
     /// Who is let in.

@@ -9,6 +9,7 @@ pub mod handover;
 pub mod leadership;
 pub mod network;
 pub mod peers;
+pub mod report;
 pub mod server;
 pub mod snapshots;
 pub mod status;

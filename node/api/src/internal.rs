@@ -23,6 +23,7 @@ use confman_core::ids::{ClusterId, LogPosition, RequestId};
 use confman_core::namespace::Workflow;
 use confman_core::principal::Principal;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use confman_core::cluster::StampKey;
 pub use confman_core::identity::Identity;
@@ -100,7 +101,7 @@ pub struct Initialise {
 }
 
 /// Raft role of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum MemberRole {
     /// Serves writes.
     Leader,

@@ -4,6 +4,7 @@ pub mod api_keys;
 pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod cluster;
 pub mod config;
 pub mod diff;
 pub mod draft;

@@ -81,6 +81,13 @@ pub struct Route {
     pub query: &'static [Parameter],
 }
 
+impl Route {
+    /// The pattern before its first placeholder, without the slash at the end.
+    pub fn prefix(&self) -> &'static str {
+        self.pattern.split_once("/{").map_or(self.pattern, |(prefix, _)| prefix)
+    }
+}
+
 macro_rules! routes {
     ($($id:ident: $port:ident $method:ident $pattern:literal, $access:ident, $summary:literal, $query:expr;)+) => {
         /// Name of a route; the node has one handler for each.
@@ -322,6 +329,8 @@ routes! {
     AuditRoot: Public Get "/api/v1/audit", Known, "Reads the audit trail of the whole cluster", READ_AUDIT;
     Audit: Public Get "/api/v1/audit/{*path}", Known,
         "Reads the audit trail of a namespace and those below it", READ_AUDIT;
+    AdminAuditRoot: Public Get "/api/v1/admin/audit", Known, "The same as `/audit`", READ_AUDIT;
+    AdminAudit: Public Get "/api/v1/admin/audit/{*path}", Known, "The same as `/audit/{path}`", READ_AUDIT;
     WatchRoot: Public Get "/api/v1/watch", Known, "Streams the changes of the root namespace", WATCH;
     Watch: Public Get "/api/v1/watch/{*path}", Known, "Streams the changes of a namespace, in log order", WATCH;
     VerifyAudit: Public Get "/api/v1/audit:verify", Known,
@@ -330,6 +339,8 @@ routes! {
     ListKeys: Public Get "/api/v1/keys", Known,
         "Lists the API keys of the cluster whose admin the caller is; their hashes are never shown", PAGED;
     RevokeKey: Public Delete "/api/v1/keys/{name}", Known, "Ends an API key at once", NONE;
+    ClusterStatus: Public Get "/api/v1/admin/status", Known,
+        "Tells how every member of the cluster does; for admins of the root namespace", NONE;
     ReadIdentity: Public Get "/api/v1/admin/identity", Known, "Reads what can authenticate a person", READ_ONE;
     WriteIdentity: Public Put "/api/v1/admin/identity", Known,
         "Changes what can authenticate a person; what is more than a new alias becomes a publish request", NONE;

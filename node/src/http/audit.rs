@@ -22,12 +22,10 @@ use super::call::{Call, bad_parameter};
 use super::{cursor, reply, target};
 use crate::auth::access::{Namespaces, may};
 
-const PREFIX: &str = "/api/v1/audit";
-
 /// One page of events, without those that the query does not ask for and those of namespaces that the caller may not
 /// read; or the export.
 pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
-    let namespace = target::namespace(target::behind(call.path(), PREFIX))?;
+    let namespace = target::namespace(target::behind(call.path(), call.route.prefix()))?;
     let filter = Filter::of(call)?;
     let order = match call.parameter("order") {
         None | Some("newest") => Order::NewestFirst,

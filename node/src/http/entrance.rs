@@ -20,8 +20,8 @@ use super::call::{Call, Caller};
 use super::observe::Observed;
 use super::trace::Trace;
 use super::{
-    App, SharedApp, audit, config, drafts, effective, health, history, identity, internal, keys, login, namespaces,
-    poll, publish_requests, reply, rollback, schemas, watch, whoami,
+    App, SharedApp, admin, audit, config, drafts, effective, health, history, identity, internal, keys, login,
+    namespaces, poll, publish_requests, reply, rollback, schemas, watch, whoami,
 };
 
 /// Route label of what has no row.
@@ -162,12 +162,15 @@ async fn dispatch(app: &App, call: &Call, body: Body) -> Result<Response<Body>, 
         RouteId::ReadSchema => schemas::read(app, call).await,
         RouteId::WriteSchema => schemas::write(app, call, body).await,
         RouteId::ReadPublishRequest => publish_requests::read(app, call).await,
-        RouteId::AuditRoot | RouteId::Audit => audit::read(app, call).await,
+        RouteId::AuditRoot | RouteId::Audit | RouteId::AdminAuditRoot | RouteId::AdminAudit => {
+            audit::read(app, call).await
+        }
         RouteId::WatchRoot | RouteId::Watch => watch::open(app, call).await,
         RouteId::VerifyAudit => audit::verify::verify(app, call).await,
         RouteId::IssueKey => keys::issue(app, call, body).await,
         RouteId::ListKeys => keys::list(app, call).await,
         RouteId::RevokeKey => keys::revoke(app, call, body).await,
+        RouteId::ClusterStatus => admin::status(app, call).await,
         RouteId::ReadIdentity => identity::read(app, call).await,
         RouteId::WriteIdentity => identity::write(app, call, body).await,
         RouteId::Whoami => whoami::read(app, call),

@@ -25,6 +25,7 @@ use crate::raft::channel::Connector;
 use crate::raft::forward::Forwarder;
 use crate::raft::freshness::Freshness;
 use crate::raft::peers::Peers;
+use crate::raft::report::Reporter;
 use crate::raft::server::PeerService;
 use crate::raft::service::bootstrap_server::BootstrapServer;
 use crate::raft::service::peer_server::PeerServer;
@@ -257,6 +258,12 @@ impl Parts {
             stop,
         );
         background.tracker.spawn(questions);
+        let reporter = Reporter::new(
+            raft.clone(),
+            peers.clone(),
+            volume.stats.clone(),
+            options.data_dir.clone(),
+        );
         let bootstrap = Bootstrap::new(
             BootstrapOptions {
                 cluster_id: options.cluster_id.clone(),
@@ -284,6 +291,7 @@ impl Parts {
             bootstrap: bootstrap.clone(),
             raft: raft.clone(),
             judge,
+            reporter,
             stats: volume.stats.clone(),
             authenticator,
             rotation: Rotation::new(volume.reader.clone(), metrics.clone()),
@@ -351,6 +359,7 @@ impl Parts {
             proposer: self.proposer.clone(),
             authenticator: Arc::clone(&self.app.authenticator),
             freshness: self.freshness.clone(),
+            reporter: self.app.reporter.clone(),
         })
         .max_decoding_message_size(MAX_FRAME_BYTES)
         .max_encoding_message_size(MAX_FRAME_BYTES);

@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Raft;
 use super::forward;
 use super::freshness::Freshness;
+use super::report::Reporter;
 use super::service::peer_server::Peer;
 use super::wire::Frame;
 use crate::auth::authenticator::Authenticator;
@@ -40,6 +41,8 @@ pub struct PeerService {
     pub authenticator: Arc<Authenticator>,
     /// What readers know about the leader's last message.
     pub freshness: Freshness,
+    /// What this node says of itself.
+    pub reporter: Reporter,
 }
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send>>;
@@ -120,6 +123,10 @@ impl Peer for PeerService {
             .map_err(|error| Status::unavailable(error.to_string()))?;
         let body = wire::encode_log_id(linearizer.read_log_id().log_id());
         Ok(Response::new(Frame::new(body)))
+    }
+
+    async fn report(&self, _request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        Ok(Response::new(Frame::of(&self.reporter.own().await)))
     }
 }
 

@@ -49,7 +49,8 @@ fn own_role(state: ServerState) -> MemberRole {
     }
 }
 
-fn role_of(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> MemberRole {
+/// The role of `id`, as far as the node of `metrics` knows.
+pub(super) fn role_of(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> MemberRole {
     let votes = metrics.membership_config.voter_ids().any(|voter| voter == id);
     match (id == metrics.id, metrics.current_leader == Some(id), votes) {
         (true, _, _) => own_role(metrics.state),

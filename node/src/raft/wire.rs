@@ -71,6 +71,38 @@ pub struct HelloResponse {
     pub same_token: bool,
 }
 
+/// What a member says of itself.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct MemberReport {
+    /// Version of its program.
+    #[prost(string, tag = "1")]
+    pub version: String,
+    /// Its term.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
+    /// Index of the last entry of its log.
+    #[prost(uint64, tag = "3")]
+    pub last_log_index: u64,
+    /// Index of the last entry that it has applied.
+    #[prost(uint64, tag = "4")]
+    pub last_applied_index: u64,
+    /// Index of the last entry in its newest snapshot; 0 for none.
+    #[prost(uint64, tag = "5")]
+    pub snapshot_index: u64,
+    /// Bytes of the log's tables.
+    #[prost(uint64, tag = "6")]
+    pub log_bytes: u64,
+    /// Bytes of the state's tables.
+    #[prost(uint64, tag = "7")]
+    pub state_bytes: u64,
+    /// Bytes of its file system that are free to it; 0 if it cannot tell.
+    #[prost(uint64, tag = "8")]
+    pub free_bytes: u64,
+    /// Bytes of its file system; 0 if it cannot tell.
+    #[prost(uint64, tag = "9")]
+    pub total_bytes: u64,
+}
+
 /// Why a forwarded write has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]

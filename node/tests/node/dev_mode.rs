@@ -4,9 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use confman_api::problem::ProblemType;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::http::{Answer, Call, get};
 use crate::process::{PROGRAM, Process};
@@ -22,18 +21,6 @@ pub(crate) struct Welcome {
 }
 
 impl Welcome {
-    async fn send(&self, authorization: &str, method: Method, path: &str, body: Value) -> Answer {
-        let call = Call::new(method, format!("{}/api/v1{path}", self.url), None).header("authorization", authorization);
-        let call = call.body("application/json", body.to_string());
-        call.send().await.expect("an answer")
-    }
-
-    async fn decide(&self, authorization: &str, request: &Value, action: &str) -> Answer {
-        let path = format!("/publish-requests/{}/{action}", request["id"].as_str().expect("an id"));
-        let decision = json!({"digest": request["digest"]});
-        self.send(authorization, Method::POST, &path, decision).await
-    }
-
     async fn get(&self, authorization: &str, path: &str) -> Answer {
         let call = Call::new(Method::GET, format!("{}/api/v1{path}", self.url), None);
         let call = call.header("authorization", authorization);
@@ -95,44 +82,52 @@ async fn dev_mode_takes_a_value_shows_it_and_leaves_nothing_behind() {
     assert!(!welcome.folder.exists(), "the temporary folder is gone");
 }
 
+/// The block of shell commands in the README that `confman-node dev` prints too.
+fn tour() -> String {
+    let readme = include_str!("../../../README.md");
+    let printed = include_str!("../../src/dev/people.txt").trim_end();
+    let block = readme.split("```sh\n").find(|block| block.starts_with(printed));
+    let block = block.expect("the README has the commands that dev prints, to the letter");
+    block.split("```").next().expect("a block ends").to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn two_people_of_dev_mode_draft_approve_publish_and_roll_back() {
+async fn the_tour_of_the_readme_goes_from_draft_to_published_to_rolled_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut command = Command::new(PROGRAM);
     command.args(["dev", "--port", "0"]).stdout(Stdio::piped());
     let mut process = Process::start(command, &folder.path().join("log"));
     let dev = read_welcome(&mut process);
-    let (ada, bob) = (dev.ada.as_str(), dev.bob.as_str());
-    assert_eq!(dev.get(ada, "/whoami").await.json()["principal"], "user:dev/ada");
-
-    let workflow = json!({"requireApproval": true, "minApprovers": 1, "publish": "manual"});
-    let shop = json!({"path": "/shop", "settings": {"governance": {"inherit": true, "workflow": workflow}}});
-    let created = dev.send(ada, Method::POST, "/namespaces", shop).await;
-    assert_eq!(created.status, 201, "{}", created.text);
-    for (version, value) in [(1, 1000), (2, 2000)] {
-        let draft = dev
-            .send(ada, Method::PUT, "/drafts/shop/rate-limit", json!(value))
-            .await;
-        assert_eq!(draft.status, 200, "{}", draft.text);
-        let asked = json!({"namespace": "/shop", "key": "rate-limit"});
-        let asked = dev.send(ada, Method::POST, "/publish-requests", asked).await;
-        assert_eq!(asked.status, 201, "{}", asked.text);
-        let request = asked.json();
-        let own = dev.decide(ada, &request, "approve").await;
-        assert_eq!(own.problem().kind(), Some(ProblemType::SelfApproval), "{}", own.text);
-        let approved = dev.decide(bob, &request, "approve").await;
-        assert_eq!(approved.json()["state"], "Approved", "{}", approved.text);
-        let published = dev.decide(bob, &request, "publish").await;
-        assert_eq!(published.json()["publishedVersion"], version, "{}", published.text);
+    let tour = tour();
+    let calls = tour
+        .lines()
+        .filter(|line| line.contains("curl ") || line.starts_with("decide "));
+    // One line defines `decide`.
+    assert_eq!(calls.count(), 10 + 1, "ten commands");
+    let mut shell = tokio::process::Command::new("bash");
+    shell.args(["-euc", &tour]).current_dir(folder.path());
+    shell.env("url", format!("{}/api/v1", dev.url));
+    shell
+        .env("ADA", format!("Authorization: {}", dev.ada))
+        .env("BOB", format!("Authorization: {}", dev.bob));
+    let output = shell.output().await.expect("bash runs");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{printed}{errors}");
+    assert!(printed.contains("/problems/self-approval"), "{printed}");
+    for version in 1..=3 {
+        assert!(
+            printed.contains(&format!("\"publishedVersion\":{version}")),
+            "{version}: {printed}"
+        );
     }
-    let rollback = json!({"toVersion": 1});
-    let back = dev.send(bob, Method::POST, "/rollback/shop/rate-limit", rollback).await;
-    assert_eq!(back.status, 202, "{}", back.text);
-    dev.decide(ada, &back.json(), "approve").await;
-    let published = dev.decide(ada, &back.json(), "publish").await;
-    assert_eq!(published.json()["publishedVersion"], 3, "{}", published.text);
-    let read = dev.get(ada, "/config/shop/rate-limit").await.json();
+    assert_eq!(dev.get(&dev.ada, "/whoami").await.json()["principal"], "user:dev/ada");
+    let read = dev.get(&dev.ada, "/config/shop/rate-limit").await.json();
     assert_eq!((&read["value"], &read["version"]), (&json!(1000), &json!(3)));
+    assert!(
+        printed.trim_end().ends_with('}') && printed.contains("\"version\":3"),
+        "{printed}"
+    );
     process.stop("-INT").await;
 }
 

@@ -12,7 +12,7 @@ use crate::http::{Answer, Call};
 
 /// One node in dev mode, and the key with every right.
 struct Dev {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     node: Node,
     admin: String,
 }
@@ -25,7 +25,7 @@ impl Dev {
         let node = confman_node::dev::start(folder.path(), 0, &admin, confman_node::webhooks::Options::default());
         let dev = Self {
             node: node.await.expect("it starts"),
-            _folder: folder,
+            folder,
             admin,
         };
         for path in ["/teams", "/teams/a", "/teams/b"] {
@@ -184,4 +184,46 @@ async fn keys_are_listed_without_their_hashes_and_revoked_for_good() {
             .expect_err("there is none")
             .is_not_found()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_issues_lists_and_revokes_keys_and_says_why_it_cannot() {
+    let dev = Dev::start().await;
+    let file = dev.folder.path().join("admin");
+    std::fs::write(&file, format!("{}\n", dev.admin)).expect("the file can be written");
+    let url = format!("http://{}", dev.node.addresses().http);
+    let keys = async |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(crate::process::PROGRAM);
+        command.arg("keys").args(arguments).args(["--server", &url]);
+        let output = command.arg("--api-key-file").arg(&file).output().await;
+        let output = output.expect("the program runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    let issue = [
+        "issue",
+        "bot",
+        "--environment",
+        "test",
+        "--namespace",
+        "/teams/a",
+        "--read-only",
+    ];
+    let (issued, key, errors) = keys(&issue).await;
+    assert!(issued, "{errors}");
+    let read = dev.get(key.trim(), "/config/teams/a").await;
+    assert_eq!(read.status, 200, "{}", read.text);
+    let (_, listed, _) = keys(&["list"]).await;
+    assert_eq!(listed, "bot\t/teams/a\tread\tforever\n");
+
+    let (again, _, errors) = keys(&issue).await;
+    assert!(!again && errors.contains("bot"), "{errors}");
+    let (revoked, _, errors) = keys(&["revoke", "bot"]).await;
+    assert!(revoked, "{errors}");
+    assert_eq!(dev.get(key.trim(), "/whoami").await.status, 401);
+    let (_, listed, _) = keys(&["list"]).await;
+    assert!(listed.contains("revoked"), "{listed}");
+    std::fs::write(&file, &key).expect("the file can be written");
+    let (refused, _, errors) = keys(&["list"]).await;
+    assert!(!refused && errors.contains("revoked"), "{errors}");
 }

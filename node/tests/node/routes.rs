@@ -28,6 +28,7 @@ fn example(route: &Route) -> String {
         RouteId::DescribeConfig => "apps/colour:meta",
         RouteId::DecidePublishRequest => "request-1/approve",
         RouteId::Audit
+        | RouteId::AdminAudit
         | RouteId::Watch
         | RouteId::ReadNamespace
         | RouteId::WriteNamespace
@@ -135,6 +136,8 @@ fn with_viewers_role(route: &Route) -> u16 {
         // Nobody gave them a role on the root, drafts are for editors, keys for admins, and there is no schema.
         RouteId::ListRoot
         | RouteId::AuditRoot
+        | RouteId::AdminAuditRoot
+        | RouteId::ClusterStatus
         | RouteId::WatchRoot
         | RouteId::VerifyAudit
         | RouteId::EffectiveRoot

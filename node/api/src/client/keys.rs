@@ -1,4 +1,4 @@
-//! What an admin does with API keys and the identity of the cluster.
+//! What an admin does with API keys, the identity of the cluster and the cluster itself.
 
 use confman_core::identity::Identity;
 use reqwest::{Method, StatusCode};
@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode};
 use super::transport::{Call, Effect, read_json};
 use super::{ClientError, ReadClient};
 use crate::api_keys::{ApiKeyView, IssueKeyBody, KeyIssuedView};
+use crate::cluster::ClusterStatusView;
 use crate::listing::Page;
 use crate::namespaces::PendingView;
 use crate::whoami::WhoamiView;
@@ -41,6 +42,11 @@ impl ReadClient {
     pub async fn revoke_key(&self, name: &str) -> Result<(), ClientError> {
         let call = self.write(Method::DELETE, format!("/api/v1/keys/{name}"), Vec::new());
         self.transport.send(&call).await.map(drop)
+    }
+
+    /// How every member of the cluster does.
+    pub async fn cluster_status(&self) -> Result<ClusterStatusView, ClientError> {
+        self.get("/api/v1/admin/status".to_owned()).await
     }
 
     /// What can authenticate a person.

@@ -36,11 +36,14 @@ pub(super) fn body(id: RouteId) -> Option<RequestBody> {
         | RouteId::ReadPublishRequest
         | RouteId::AuditRoot
         | RouteId::Audit
+        | RouteId::AdminAuditRoot
+        | RouteId::AdminAudit
         | RouteId::VerifyAudit
         | RouteId::WatchRoot
         | RouteId::Watch
         | RouteId::ListKeys
         | RouteId::RevokeKey
+        | RouteId::ClusterStatus
         | RouteId::ReadIdentity
         | RouteId::Whoami
         | RouteId::OpenApi

@@ -21,7 +21,7 @@ use crate::auth::access::{Namespaces, lineage, may};
 use crate::auth::known::Known;
 use crate::http::App;
 use crate::http::call::{Call, bad_parameter};
-use crate::http::{cursor, reply, target};
+use crate::http::{cursor, reply};
 
 /// Most bytes of requests that are read for one page.
 const READ_BYTES: usize = 8 * Room::BYTES;
@@ -67,7 +67,8 @@ impl Listing {
     fn of(call: &Call) -> Result<Self, Problem> {
         let below = match call.parameter("namespace") {
             None => NamespacePath::root(),
-            Some(text) => target::namespace(text).map_err(|problem| problem.field("namespace"))?,
+            Some(text) => NamespacePath::parse(text)
+                .map_err(|error| bad_parameter("namespace", &format!("is no namespace: {error}")))?,
         };
         let state = call.parameter("state").map(state_named).transpose()?;
         let submitter = call.parameter("submitter").map(Principal::parse).transpose();
