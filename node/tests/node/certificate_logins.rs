@@ -101,7 +101,11 @@ impl Served {
                 .expect("the key is the certificate's"),
             None => tls.with_no_client_auth(),
         };
-        let builder = Client::builder().tls_backend_preconfigured(tls).no_proxy();
+        // A certificate is asked for in the handshake, so each call has one of its own.
+        let builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .pool_max_idle_per_host(0);
+        let builder = builder.no_proxy();
         builder.build().expect("a client can be built")
     }
 
