@@ -368,7 +368,8 @@ proptest! {
         let lines = export(&world, shown);
         let report = judge(&lines, None);
         prop_assert_eq!(&report.objections, &[]);
-        let reviewed = world.state.audit().iter().filter(|event| event.action == AuditAction::ConfigPublished && shown(event));
+        let agreed_to = [AuditAction::ConfigPublished, AuditAction::IdentityUpdated];
+        let reviewed = world.state.audit().iter().filter(|event| agreed_to.contains(&event.action) && shown(event));
         prop_assert_eq!(report.judged, reviewed.count() as u64);
         let altered = moves(&lines);
         let altered = which.get(&altered);

@@ -9,7 +9,7 @@ use confman_core::publish_request::{
     GovernanceChange, Operation, PublishRequest, RequestState, Step, StepKind, Subject,
 };
 use confman_core::value::{ConfigValue, ValueType};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -197,8 +197,8 @@ pub struct OpenRequestBody {
     #[serde(default = "put")]
     #[schema(value_type = String, example = "Put")]
     pub operation: Operation,
-    /// The new value, any JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The new value, any JSON; `null` is a value too.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[schema(value_type = Option<Value>)]
     pub value: Option<Box<RawValue>>,
     /// The new value as text.
@@ -227,9 +227,14 @@ pub struct OpenRequestBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub resubmits: Option<RequestId>,
-    /// Kubernetes user names that it is made on behalf of; they may not approve it.
+    /// Subjects that it is made on behalf of, such as `user:corp/ada`; they may not approve it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub on_behalf_of: BTreeSet<String>,
+}
+
+/// What is there, `null` too; only what is not there is none.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
 fn put() -> Operation {
@@ -323,6 +328,7 @@ impl PublishRequestView {
             published_version,
             resubmits,
             is_sensitive,
+            waits_for_publisher: _,
         } = request;
         let (to_version, governance) = match subject {
             Subject::Key(spec) => (spec.to_version, None),

@@ -230,6 +230,10 @@ impl StateView for MemoryState {
             .or_else(|| request().map(|request| Occupant::Request(request.id.clone()))))
     }
 
+    fn has_entries(&self, path: &NamespacePath) -> Result<bool, Infallible> {
+        Ok(self.entries.values().any(|entry| entry.namespace == *path))
+    }
+
     fn content_revision(&self, path: &NamespacePath) -> Result<u64, Infallible> {
         Ok(self.content_revisions.get(path).copied().unwrap_or(0))
     }

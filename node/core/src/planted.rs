@@ -29,11 +29,17 @@ pub enum Mistake {
     LoginForgotten,
     /// What the schemas say does not matter.
     VerdictIgnored,
+    /// A key that is gone is as if it had never been, so that an old request fits again.
+    BaseComesBack,
+    /// What loosens governance is not noticed.
+    LooseningUnnoticed,
+    /// One admin alone says that two logins are one person.
+    AliasByOneAdmin,
 }
 
 impl Mistake {
     /// Every mistake.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::ApproveTwiceCountsTwice,
         Self::DigestUnchecked,
         Self::ContributorMayApprove,
@@ -45,6 +51,9 @@ impl Mistake {
         Self::AliasIgnored,
         Self::LoginForgotten,
         Self::VerdictIgnored,
+        Self::BaseComesBack,
+        Self::LooseningUnnoticed,
+        Self::AliasByOneAdmin,
     ];
 
     /// Its name.
@@ -61,6 +70,9 @@ impl Mistake {
             Self::AliasIgnored => "alias-ignored",
             Self::LoginForgotten => "login-forgotten",
             Self::VerdictIgnored => "verdict-ignored",
+            Self::BaseComesBack => "base-comes-back",
+            Self::LooseningUnnoticed => "loosening-unnoticed",
+            Self::AliasByOneAdmin => "alias-by-one-admin",
         }
     }
 

@@ -249,7 +249,7 @@ pub struct PublishRequest {
     pub spec_digest: Digest,
     /// What reviewers approve: see [`crate::digest::content_digest`].
     pub digest: Digest,
-    /// Live version at submission, 0 for none; of governance: revision of the namespace.
+    /// Last version at submission, a deletion counted, 0 before the first; of governance: revision of the namespace.
     pub base_version: u64,
     /// The requester.
     pub requested_by: Principal,
@@ -270,6 +270,9 @@ pub struct PublishRequest {
     /// True if the schema calls the key sensitive or encrypted: its value is not shown in diffs.
     #[serde(default)]
     pub is_sensitive: bool,
+    /// True if the policy at submission let somebody publish what is approved; that stays so.
+    #[serde(default)]
+    pub waits_for_publisher: bool,
 }
 
 impl PublishRequest {

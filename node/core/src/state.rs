@@ -47,6 +47,8 @@ pub trait StateView {
     fn request(&self, id: &RequestId) -> Result<Option<PublishRequest>, Self::Error>;
     /// Something that a namespace holds beside the namespaces below it; none if it may be deleted.
     fn occupant(&self, path: &NamespacePath) -> Result<Option<Occupant>, Self::Error>;
+    /// True if a namespace at `path` has, or an earlier one had, a key: its versions are kept.
+    fn has_entries(&self, path: &NamespacePath) -> Result<bool, Self::Error>;
     /// Log index of the last publish, write or deletion in a namespace; 0 before the first.
     fn content_revision(&self, path: &NamespacePath) -> Result<u64, Self::Error>;
     /// The draft of a key.

@@ -251,6 +251,11 @@ pub fn claim(kubernetes_namespace: &str, name: &str) -> Vec<u8> {
         .done()
 }
 
+/// What the keys of the entries of `namespace` begin with.
+pub fn entries(namespace: &NamespacePath) -> Vec<u8> {
+    KeyWriter::new(ENTRIES).text(namespace.as_str()).end().done()
+}
+
 /// Key of an entry.
 pub fn entry(namespace: &NamespacePath, key: &ConfigKey) -> Vec<u8> {
     KeyWriter::new(ENTRIES)

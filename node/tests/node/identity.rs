@@ -132,7 +132,7 @@ async fn two_admins_together_change_what_can_authenticate_a_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_alias_is_added_at_once_and_makes_two_logins_one_person() {
+async fn an_alias_that_another_admin_agrees_to_makes_two_logins_one_person() {
     let tokens = Tokens::new();
     let cluster = cluster(&tokens).await;
     let ada = tokens.token("ada");
@@ -140,8 +140,17 @@ async fn an_alias_is_added_at_once_and_makes_two_logins_one_person() {
     let mut wanted = present.json();
     wanted["aliases"] = json!({"user:corp/ada-2": "user:corp/ada"});
     let set = send(&cluster, Some(&ada), Method::PUT, "/admin/identity", Some(wanted)).await;
-    assert_eq!(set.status, 200, "{}", set.text);
+    assert_eq!(set.status, 202, "{}", set.text);
     let second = tokens.token("ada-2");
+    let alone = send(&cluster, Some(&second), Method::GET, "/whoami", None).await.json();
+    assert_eq!(alone["principal"], "user:corp/ada-2", "not before somebody else agreed");
+    let bob = tokens.token("bob");
+    let request = format!("/publish-requests/{}", set.json()["requestId"].as_str().expect("an id"));
+    let asked = send(&cluster, Some(&bob), Method::GET, &request, None).await;
+    let decision = json!({"digest": asked.json()["digest"]});
+    let approve = format!("{request}/approve");
+    let approved = send(&cluster, Some(&bob), Method::POST, &approve, Some(decision)).await;
+    assert_eq!(approved.status, 200, "{}", approved.text);
     let whoami = send(&cluster, Some(&second), Method::GET, "/whoami", None).await.json();
     assert_eq!(whoami["principal"], "user:corp/ada");
     assert_eq!(whoami["login"], "user:corp/ada-2");

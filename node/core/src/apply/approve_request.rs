@@ -16,6 +16,7 @@ use super::review::Review;
 
 pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequest) -> Step<Accepted, V> {
     let review = Review::of(context, command, Decision::Approve)?;
+    review.is_of_the_content()?;
     if review.is_recorded(StepKind::Approved) && !is_planted(Mistake::ApproveTwiceCountsTwice) {
         return Ok(Accepted::unchanged(Outcome::Request(Box::new(review.request))));
     }

@@ -11,6 +11,7 @@ use crate::entry::{ConfigEntry, Version};
 use crate::ids::{ClusterId, ConfigKey, LogPosition, NamespacePath, RequestId, Timestamp};
 use crate::namespace::{ConfigNamespace, each, may};
 use crate::outcome::Rejection;
+use crate::planted::{Mistake, is_planted};
 use crate::principal::{Actor, Principal};
 use crate::proposal::Proposal;
 use crate::publish_request::PublishRequest;
@@ -115,6 +116,15 @@ impl<'a, V: StateView> Context<'a, V> {
             Some(number) => self.view.version(namespace, key, number).map_err(Stop::Fault),
             None => Ok(None),
         }
+    }
+
+    /// Number of the last version of a key, a deletion counted; 0 before the first. Unlike the live one it never comes back.
+    pub(super) fn last_version(&self, namespace: &NamespacePath, key: &ConfigKey) -> Step<u64, V> {
+        let entry = self.entry(namespace, key)?;
+        if is_planted(Mistake::BaseComesBack) {
+            return Ok(entry.and_then(|entry| entry.live).unwrap_or(0));
+        }
+        Ok(entry.map_or(0, |entry| entry.last_version))
     }
 
     /// One publish request.

@@ -31,7 +31,7 @@ pub(super) fn decide<V: StateView>(
     let approvals = approvals(request, lineage, &context.cluster()?.identity);
     request.required_approvals = approvals.required;
     let waits_for_publisher = match request.subject {
-        Subject::Key(_) => effective_workflow(each(lineage)).waits_for_publisher(),
+        Subject::Key(_) => request.waits_for_publisher || effective_workflow(each(lineage)).waits_for_publisher(),
         Subject::Governance(_) => false,
     };
     Ok(Decided {
@@ -49,10 +49,10 @@ pub(super) fn check_base<V: StateView>(context: &Context<'_, V>, request: &Publi
     match &request.subject {
         Subject::Key(spec) => {
             check_names_no_namespace(context, &request.namespace, &spec.key)?;
-            let live = context.live(&request.namespace, &spec.key)?;
-            let live = live.map_or(0, |version| version.number);
-            let moved = live != base;
-            Ok(moved.then(|| format!("the request was made against version {base}, version {live} is live")))
+            let last = context.last_version(&request.namespace, &spec.key)?;
+            let moved = last != base;
+            Ok(moved
+                .then(|| format!("the request was made against version {base}, the last one now is version {last}")))
         }
         Subject::Governance(change) => {
             let namespace = context.namespace(&request.namespace)?;

@@ -2,12 +2,13 @@
 
 use crate::access::Action;
 use crate::audit::AuditAction;
+use crate::namespace::{ConfigNamespace, Governance};
 use crate::outcome::{Outcome, Rejection};
 use crate::proposal::DeleteNamespace;
 use crate::state::{Change, StateView};
 
 use super::Accepted;
-use super::context::{Context, Step, Stop, check_may, granting_groups, invalid};
+use super::context::{Context, Lineage, Step, Stop, check_may, granting_groups, invalid};
 use super::governance;
 use super::journal::{Journal, Transition};
 use super::put_namespace::check_revision;
@@ -28,6 +29,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DeleteName
         })?;
     }
     check_empty(context, command)?;
+    check_loosens_nothing(namespace, &lineage)?;
     let mut change = governance::change(None, &namespace.settings.governance);
     std::mem::swap(&mut change.previous_digest, &mut change.new_digest);
     let groups = granting_groups(&caller.actor, Action::DeleteNamespace, &lineage);
@@ -38,6 +40,18 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DeleteName
     Ok(journal.accept(Outcome::NamespaceDeleted {
         path: command.path.clone(),
     }))
+}
+
+/// What the namespace asks for beyond its ancestors would be gone, for its history and for whoever makes it again.
+fn check_loosens_nothing(namespace: &ConfigNamespace, lineage: &Lineage) -> Result<(), Rejection> {
+    let ancestors = lineage.get(1..).unwrap_or(&[]);
+    match governance::loosens(namespace, &Governance::inherited(), ancestors) {
+        Some(detail) => Err(governance::loosening(format!(
+            "{detail}, if {} is deleted; ask for that first, then delete it",
+            namespace.path
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn check_empty<V: StateView>(context: &Context<'_, V>, command: &DeleteNamespace) -> Step<(), V> {

@@ -7,8 +7,8 @@ use crate::audit::AuditChange;
 use crate::digest::governance_digest;
 use crate::ids::NamespacePath;
 use crate::namespace::{
-    ConfigNamespace, Governance, HistoryRetention, NamespaceSettings, PublishMode, RoleAssignments, RollbackMode,
-    SchemaBinding, Workflow, each, effective_workflow,
+    Channels, ConfigNamespace, Governance, HistoryRetention, NamespaceSettings, PublishMode, RoleAssignments,
+    RollbackMode, SchemaBinding, Workflow, each, effective_channels, effective_retention, effective_workflow,
 };
 use crate::outcome::Rejection;
 use crate::planted::{Mistake, is_planted};
@@ -167,26 +167,48 @@ fn below_floor(field: &str, floor: &str, ancestor: &NamespacePath) -> Rejection 
 /// How a change of `old` to `new` loosens governance, in a line; none if it does not. `ancestors` are those of the namespace.
 pub(super) fn loosens(old: &ConfigNamespace, new: &Governance, ancestors: &Lineage) -> Option<String> {
     let before = &old.settings.governance;
+    if is_planted(Mistake::LooseningUnnoticed) {
+        return None;
+    }
     if before.inherit != new.inherit {
         return Some(format!("inherit changes from {} to {}", before.inherit, new.inherit));
     }
     let mut renewed = old.clone();
     renewed.settings.governance.workflow = new.workflow;
-    let effective = |own| effective_workflow(std::iter::once(own).chain(each(ancestors)));
-    looser_workflow(effective(old), effective(&renewed))
+    renewed.settings.governance.history_retention = new.history_retention;
+    let lineage = |own| std::iter::once(own).chain(each(ancestors));
+    looser_workflow(effective_workflow(lineage(old)), effective_workflow(lineage(&renewed)))
+        .or_else(|| {
+            let (were, are) = (effective_channels(lineage(old)), effective_channels(lineage(&renewed)));
+            opens_channel(were, are).then(another_channel)
+        })
         .or_else(|| looser_schema(before.schema.as_ref(), new.schema.as_ref()))
-        .or_else(|| looser_retention(before.history_retention, new.history_retention))
+        .or_else(|| {
+            looser_retention(
+                effective_retention(lineage(old)),
+                effective_retention(lineage(&renewed)),
+            )
+        })
         .or_else(|| wider_role(&before.roles, &new.roles).map(|(subject, role)| format!("{subject} becomes {role}")))
 }
 
 /// How the workflow of a new namespace would be looser than what it would inherit; the floors are checked elsewhere.
 pub(super) fn looser_than_inherited(new: &Governance, ancestors: &Lineage) -> Option<String> {
     let was = effective_workflow(each(ancestors));
-    looser_workflow(was, new.workflow.map_or(was, |own| own.stricter(was))).or_else(|| {
-        new.workflow
-            .filter(|own| own.rollback == Some(RollbackMode::Instant) && !was.rolls_back_at_once())
-            .map(|_| "workflow.rollback becomes instant".to_owned())
-    })
+    let becomes = new.workflow.map_or(was, |own| own.stricter(was));
+    let opens = match (was.channels, becomes.channels) {
+        (Some(were), Some(are)) => opens_channel(were, are),
+        // Nothing was open before; both is more than the one where it will be managed from.
+        (None, Some(are)) => are.kubernetes && are.http,
+        (Some(_) | None, None) => false,
+    };
+    looser_workflow(was, becomes)
+        .or_else(|| opens.then(another_channel))
+        .or_else(|| {
+            new.workflow
+                .filter(|own| own.rollback == Some(RollbackMode::Instant) && !was.rolls_back_at_once())
+                .map(|_| "workflow.rollback becomes instant".to_owned())
+        })
 }
 
 fn looser_workflow(was: Workflow, becomes: Workflow) -> Option<String> {
@@ -203,14 +225,15 @@ fn looser_workflow(was: Workflow, becomes: Workflow) -> Option<String> {
     if !was.rolls_back_at_once() && becomes.rolls_back_at_once() {
         return Some("workflow.rollback becomes instant".to_owned());
     }
-    let opened = match (was.channels, becomes.channels) {
-        (Some(was), Some(becomes)) => (becomes.kubernetes && !was.kubernetes) || (becomes.http && !was.http),
-        // What is open where nothing is said depends on where it is managed from; saying more may open another.
-        (None, Some(becomes)) => becomes.kubernetes && becomes.http,
-        (Some(_), None) => true,
-        (None, None) => false,
-    };
-    opened.then(|| "workflow.channels opens another channel".to_owned())
+    None
+}
+
+fn opens_channel(were: Channels, are: Channels) -> bool {
+    (are.kubernetes && !were.kubernetes) || (are.http && !were.http)
+}
+
+fn another_channel() -> String {
+    "workflow.channels opens another channel".to_owned()
 }
 
 /// Whether another schema asks for less cannot be told from its text, so every change of one that holds may.
@@ -222,7 +245,8 @@ fn looser_schema(before: Option<&SchemaBinding>, after: Option<&SchemaBinding>) 
     }
 }
 
-fn looser_retention(before: Option<HistoryRetention>, after: Option<HistoryRetention>) -> Option<String> {
+/// What holds for a namespace gets shorter; none is for ever.
+pub(super) fn looser_retention(before: Option<HistoryRetention>, after: Option<HistoryRetention>) -> Option<String> {
     let shorter = match (before, after) {
         (_, None) => false,
         (None, Some(_)) => true,

@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::entry::{ConfigEntry, EntryMeta};
 use crate::identity::Identity;
 use crate::ids::{ConfigKey, NamespacePath};
-use crate::namespace::{Claim, ConfigNamespace, NamespaceSettings};
+use crate::namespace::{Claim, ConfigNamespace, NamespaceSettings, each, effective_retention};
 use crate::outcome::{Outcome, Rejection};
 use crate::principal::Actor;
 use crate::publish_request::{GovernanceChange, PublishRequest, RequestState, SettingsChange, StepKind, Subject};
@@ -64,6 +64,7 @@ pub(super) fn create<V: StateView>(
     }
     governance::check_schema(context, governance)?;
     check_children(context, wanted, (actor, parent))?;
+    check_past(context, wanted, ancestors)?;
     let groups = granting_groups(actor, Action::Govern, ancestors);
     let transition = Transition::new(AuditAction::NamespaceCreated, wanted.caller.principal(), wanted.path)
         .by(wanted.caller, groups)
@@ -100,6 +101,34 @@ fn check_names_no_key<V: StateView>(context: &Context<'_, V>, path: &NamespacePa
         })?,
         Some(_) | None => Ok(()),
     }
+}
+
+/// Where keys of an earlier namespace are, or other namespaces below, nothing may hold that would have to be asked for
+/// there: shorter retention, or roles of people who could not read what is kept.
+fn check_past<V: StateView>(context: &Context<'_, V>, wanted: &Wanted<'_>, ancestors: &Lineage) -> Step<(), V> {
+    let governance = &wanted.settings.governance;
+    let has_past = context.view.has_entries(wanted.path).map_err(Stop::Fault)?;
+    let has_children = !context
+        .view
+        .namespaces_below(wanted.path)
+        .map_err(Stop::Fault)?
+        .is_empty();
+    if !has_past && !has_children {
+        return Ok(());
+    }
+    let was = effective_retention(each(ancestors));
+    let becomes = governance.history_retention.or(was);
+    if let Some(detail) = governance::looser_retention(was, becomes) {
+        Err(loosening(format!("{detail}; create it without, then ask for this")))?;
+    }
+    if has_past && governance.roles.values().any(|subjects| !subjects.is_empty()) {
+        Err(loosening(format!(
+            "{} existed before and its history is kept, which the roles would open; create it without roles, then ask \
+             for them",
+            wanted.path
+        )))?;
+    }
+    Ok(())
 }
 
 /// A namespace put between others governs the ones below it: their admins must agree, and nothing may get looser there.
@@ -229,6 +258,7 @@ pub(super) fn ask<V: StateView>(
         published_version: None,
         resubmits: None,
         is_sensitive: false,
+        waits_for_publisher: false,
     };
     let reason = request.reason().map(str::to_owned);
     let submitted = step(context, StepKind::Submitted, caller.principal(), reason.as_deref());

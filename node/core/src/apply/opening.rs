@@ -7,6 +7,7 @@ use crate::audit::AuditAction;
 use crate::digest::{Content, Digest, content_digest, spec_digest};
 use crate::entry::Version;
 use crate::ids::{NamespacePath, RequestId};
+use crate::namespace::{each, effective_workflow};
 use crate::outcome::{Outcome, Rejection};
 use crate::principal::Principal;
 use crate::publish_request::{Operation, PublishRequest, RequestObject, RequestSpec, RequestState, StepKind, Subject};
@@ -58,13 +59,14 @@ enum Beginning {
 /// Opens the request.
 pub(super) fn open<V: StateView>(context: &Context<'_, V>, opening: Opening<'_>) -> Step<Accepted, V> {
     let live = context.live(opening.namespace, &opening.spec.key)?;
+    let base_version = context.last_version(opening.namespace, &opening.spec.key)?;
     let proposed = proposed(context, &opening, live.as_ref())?;
     let beginning = beginning(context, &opening, &proposed, live.as_ref())?;
     let rules = match beginning {
         Beginning::Pending => judge(context, &opening, &proposed, live.as_ref())?,
         Beginning::AlreadyPublished | Beginning::AlreadyApplied(_) => KeyRules::default(),
     };
-    let request = build(context, opening, proposed, (beginning, live.as_ref(), &rules))?;
+    let request = build(context, opening, proposed, (beginning, base_version, &rules))?;
     Ok(request)
 }
 
@@ -107,7 +109,7 @@ fn check_operation(
 ) -> Result<(), Rejection> {
     let needs = |field: &str, detail: &str| Err(invalid(field, format!("operation {operation:?} {detail}")));
     match operation {
-        Operation::Put if has_value == has_draft => needs("value", "needs one of value, json, text, binary and draft"),
+        Operation::Put if has_value == has_draft => needs("value", "needs a value or a draft, and not both"),
         Operation::Put | Operation::Delete if to_version.is_some() => {
             needs("toVersion", "has no version to go back to")
         }
@@ -125,11 +127,8 @@ fn proposed<V: StateView>(
 ) -> Step<Proposed, V> {
     let spec = opening.spec;
     let identity = &context.cluster()?.identity;
-    let on_behalf_of = spec.on_behalf_of.iter();
-    let mut contributors: BTreeSet<_> = on_behalf_of
-        .map(|username| Principal::from_kubernetes_username(username))
-        .chain([opening.caller.login.clone()])
-        .collect();
+    let mut contributors = on_behalf_of(opening)?;
+    contributors.insert(opening.caller.login.clone());
     // Under the names of now, too: who is behind a login may be known otherwise later.
     let persons: Vec<_> = contributors.iter().map(|login| identity.canonical(login)).collect();
     contributors.extend(persons);
@@ -156,6 +155,17 @@ fn proposed<V: StateView>(
         Operation::Delete | Operation::Govern => None,
     };
     Ok(Proposed { value, contributors })
+}
+
+/// The people whose change it is: Kubernetes knows them by user names, everybody else as subjects.
+fn on_behalf_of(opening: &Opening<'_>) -> Result<BTreeSet<Principal>, Rejection> {
+    let names = opening.spec.on_behalf_of.iter();
+    if opening.object.is_some() {
+        return Ok(names.map(|name| Principal::from_kubernetes_username(name)).collect());
+    }
+    names
+        .map(|name| Principal::parse(name).map_err(|error| invalid("onBehalfOf", error.to_string())))
+        .collect()
 }
 
 /// A version that is still there.
@@ -261,7 +271,7 @@ fn build<V: StateView>(
     context: &Context<'_, V>,
     opening: Opening<'_>,
     proposed: Proposed,
-    (beginning, live, rules): (Beginning, Option<&Version>, &KeyRules),
+    (beginning, base_version, rules): (Beginning, u64, &KeyRules),
 ) -> Step<Accepted, V> {
     let Opening {
         id,
@@ -273,7 +283,6 @@ fn build<V: StateView>(
         resubmits,
         verdict: _,
     } = opening;
-    let base_version = live.map_or(0, |version| version.number);
     let digest = content_digest(&Content {
         cluster_id: &context.cluster()?.cluster_id,
         namespace,
@@ -304,6 +313,7 @@ fn build<V: StateView>(
         published_version,
         resubmits,
         is_sensitive: rules.hidden(),
+        waits_for_publisher: effective_workflow(each(lineage)).waits_for_publisher(),
     };
     write(context, (caller, lineage), request)
 }

@@ -83,6 +83,11 @@ impl<'a> Review<'a> {
         REVIEW_CHECKS.iter().try_for_each(|check| check(self))
     }
 
+    /// Refuses a review of other content, whatever else it is.
+    pub(super) fn is_of_the_content(&self) -> Result<(), Rejection> {
+        digest_is_the_requests(self)
+    }
+
     /// Runs the checks on someone who publishes what others have approved; machines may.
     pub(super) fn check_publisher(&self) -> Result<(), Rejection> {
         match self.request.state {

@@ -9,6 +9,7 @@ use confman_core::proposal::{
     Command, DeclareNamespace, OpenRequest, Precondition, PutDraft, PutNamespace, RegisterStampKey, ReleaseNamespace,
     RollBackEntry, SetIdentity, SubmitRequest,
 };
+use confman_core::publish_request::Decision;
 use confman_core::stamp::{Signed, StampKeyStatement, Statement};
 use confman_core::state::StateView as _;
 
@@ -171,6 +172,9 @@ impl Play {
             fingerprint: name,
         });
         let applied = self.world.propose_named(command.clone(), idempotency);
+        if let (Act::Identify { .. }, Ok(Outcome::GovernancePending { request_id, .. })) = (act, &applied.result) {
+            self.agree(request_id.as_str());
+        }
         let (Ok(Outcome::Request(request)), true) = (&applied.result, changes_something(&applied)) else {
             return;
         };
@@ -181,6 +185,12 @@ impl Play {
         if let Command::SubmitRequest(submission) = command {
             self.submitted.push(submission);
         }
+    }
+
+    /// The other admin of `/` agrees to what was asked for.
+    fn agree(&mut self, id: &str) {
+        let statement = self.world.review_statement("ruth", id, Decision::Approve);
+        self.world.propose(reviewing_over_http(id, caller("ruth"), &statement));
     }
 
     /// What an authenticated caller tries.

@@ -91,7 +91,8 @@ proptest! {
             *told.entry(event.position.index).or_insert(0) += 1;
         }
         for entry in &world.log {
-            let published = entry.applied.changes.iter().any(|change| matches!(change, Change::PutVersion(_)));
+            let in_force = |change: &Change| matches!(change, Change::PutVersion(_) | Change::PutCluster(_));
+            let published = entry.applied.changes.iter().any(in_force);
             let reviewed = matches!(entry.proposal.command, Command::ApproveRequest(_));
             // Newer settings withdraw those that still wait.
             let withdrawn = entry.applied.changes.iter().any(|change| {

@@ -52,6 +52,8 @@ pub(crate) struct Judge {
     nonces: BTreeSet<String>,
     /// Person by login.
     persons: BTreeMap<Principal, Principal>,
+    /// Who asked for which persons, by request.
+    identities: BTreeMap<String, (Principal, BTreeMap<Principal, Principal>)>,
 }
 
 impl Judge {
@@ -62,6 +64,26 @@ impl Judge {
         };
         let published: Vec<&Version> = entry.applied.changes.iter().filter_map(version_of).collect();
         match &entry.proposal.command {
+            Command::SetIdentity(command) => {
+                let Outcome::GovernancePending { request_id, .. } = outcome else {
+                    unreachable!("one admin alone says who is who: {outcome:?}");
+                };
+                let asked = (command.actor.principal.clone(), command.identity.aliases.clone());
+                self.identities.insert(request_id.to_string(), asked);
+            }
+            Command::ApproveRequest(review) if self.identities.contains_key(review.request_id.as_str()) => {
+                let (by, aliases) = self.identities.remove(review.request_id.as_str()).expect("it is there");
+                let Review::Authenticated(review) = &review.review else {
+                    unreachable!("nobody stamps that");
+                };
+                let admins = &self.governance["/"].roles[&Role::Admin];
+                let approver = &review.actor.principal;
+                assert!(
+                    *approver != by && admins.contains(approver),
+                    "another admin of / agreed"
+                );
+                self.persons = aliases;
+            }
             // What waits for others is not in force.
             _ if matches!(outcome, Outcome::GovernancePending { .. }) => {}
             Command::InitialiseCluster(command) => {
@@ -84,7 +106,6 @@ impl Judge {
                 self.governance.insert(command.path.to_string(), governance);
             }
             Command::ReleaseNamespace(command) => _ = self.claims.remove(&command.claim.name),
-            Command::SetIdentity(command) => self.persons.clone_from(&command.identity.aliases),
             Command::SubmitRequest(command) => self.submitted(command),
             Command::PutDraft(command) => self.drafted(command),
             Command::OpenRequest(command) => {

@@ -11,7 +11,7 @@ use crate::scenario::run;
 use crate::scenarios;
 
 /// Who notices each mistake: at least this scenario, and whether the judge and the model do.
-const NOTICED: [(Mistake, &str, bool, bool); 11] = [
+const NOTICED: [(Mistake, &str, bool, bool); 14] = [
     (Mistake::ApproveTwiceCountsTwice, "two-approvers.txt", true, true),
     (Mistake::DigestUnchecked, "binding.txt", true, true),
     (Mistake::ContributorMayApprove, "drafts.txt", true, true),
@@ -23,6 +23,9 @@ const NOTICED: [(Mistake, &str, bool, bool); 11] = [
     (Mistake::AliasIgnored, "aliases.txt", false, true),
     (Mistake::LoginForgotten, "aliases.txt", false, false),
     (Mistake::VerdictIgnored, "verdicts.txt", false, false),
+    (Mistake::BaseComesBack, "base.txt", false, false),
+    (Mistake::LooseningUnnoticed, "loosening-by-detour.txt", false, false),
+    (Mistake::AliasByOneAdmin, "aliases.txt", true, false),
 ];
 
 fn scenarios_that_notice() -> Vec<String> {

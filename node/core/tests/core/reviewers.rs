@@ -69,12 +69,19 @@ fn those_who_may_review_are_listed_without_machines_and_contributors() {
     world.submit("ada", "r1", "1").expect("ada is editor");
     assert_eq!(
         eligible(&world, "r1"),
-        ["user:ann", "user:bob", "user:carol", "user:dan", "user:root"]
+        [
+            "user:ann",
+            "user:bob",
+            "user:carol",
+            "user:dan",
+            "user:root",
+            "user:ruth"
+        ]
     );
     world.submit("bob", "r2", "2").expect("publishers are editors, too");
     assert_eq!(
         eligible(&world, "r2"),
-        ["user:ann", "user:carol", "user:dan", "user:root"]
+        ["user:ann", "user:carol", "user:dan", "user:root", "user:ruth"]
     );
     let for_carol = confman_core::publish_request::RequestSpec {
         on_behalf_of: std::iter::once("carol".to_owned()).collect(),
@@ -83,7 +90,7 @@ fn those_who_may_review_are_listed_without_machines_and_contributors() {
     world.submit_spec("ada", "r3", for_carol).expect("ada is editor");
     assert_eq!(
         eligible(&world, "r3"),
-        ["user:ann", "user:bob", "user:dan", "user:root"]
+        ["user:ann", "user:bob", "user:dan", "user:root", "user:ruth"]
     );
 }
 

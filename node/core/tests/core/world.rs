@@ -57,7 +57,7 @@ impl World {
         let mut world = Self::empty();
         let key = stamp_key(KEY, seconds(KEY_DAYS * 24 * 3600));
         world
-            .apply(initialise("c1", &["root"], floor, Some(key)))
+            .apply(initialise("c1", &["root", "ruth"], floor, Some(key)))
             .expect("a bootstrap");
         world
     }

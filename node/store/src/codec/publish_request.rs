@@ -226,6 +226,8 @@ pub struct PublishRequestBody {
     is_sensitive: bool,
     #[prost(message, optional, tag = "19")]
     value: Option<ValueBody>,
+    #[prost(bool, tag = "20")]
+    waits_for_publisher: bool,
 }
 
 impl Record for PublishRequest {
@@ -250,6 +252,7 @@ impl Record for PublishRequest {
             published_version,
             resubmits,
             is_sensitive,
+            waits_for_publisher,
         } = self;
         let (spec, governance) = match subject {
             Subject::Key(spec) => (Some(spec.into()), None),
@@ -273,6 +276,7 @@ impl Record for PublishRequest {
             resubmits: resubmits.as_ref().map(ToString::to_string),
             is_sensitive: *is_sensitive,
             value: value.as_ref().map(Into::into),
+            waits_for_publisher: *waits_for_publisher,
         }
     }
 
@@ -299,6 +303,7 @@ impl Record for PublishRequest {
             published_version: body.published_version,
             resubmits: optional_id(body.resubmits.as_deref(), "request.resubmits")?,
             is_sensitive: body.is_sensitive,
+            waits_for_publisher: body.waits_for_publisher,
         })
     }
 }

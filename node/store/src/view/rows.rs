@@ -142,6 +142,10 @@ impl<R: Rows> StateView for View<R> {
         Ok(open.and_then(|id| RequestId::parse(&id).ok()).map(Occupant::Request))
     }
 
+    fn has_entries(&self, path: &NamespacePath) -> Result<bool, ReadError> {
+        Ok(self.first_name(&keys::entries(path))?.is_some())
+    }
+
     fn content_revision(&self, path: &NamespacePath) -> Result<u64, ReadError> {
         let revision: Option<Revision> = self.0.record(Family::State, &keys::content_revision(path))?;
         Ok(revision.map_or(0, |revision| revision.0))

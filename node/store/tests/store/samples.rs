@@ -220,6 +220,7 @@ pub(crate) fn request(id: &str, state: RequestState, submitted: u64) -> PublishR
         published_version: Some(5),
         resubmits: Some(request_id("request-0")),
         is_sensitive: true,
+        waits_for_publisher: true,
     }
 }
 

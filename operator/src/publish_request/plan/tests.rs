@@ -77,6 +77,7 @@ fn known(state: RequestState, steps: &[(StepKind, &str)]) -> View {
         published_version: (state == RequestState::Published).then_some(1),
         resubmits: None,
         is_sensitive: false,
+        waits_for_publisher: false,
     }))
 }
 
