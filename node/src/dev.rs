@@ -17,7 +17,8 @@ use confman_store::Member;
 use openraft::errors::{InitializeError, RaftError};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::people::{NAMES, People, TOKEN_HOURS};
+pub use self::people::People;
+use self::people::{NAMES, TOKEN_HOURS};
 use crate::args::DevArgs;
 use crate::auth::api_keys;
 use crate::auth::credential::Credential;

@@ -162,7 +162,10 @@ impl Reader {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         if metrics.state.is_leader() {
-            metrics.last_quorum_acked.map(|acked| acked.elapsed())
+            // Who votes alone waits for nobody's word.
+            let is_alone = metrics.membership_config.voter_ids().count() == 1;
+            let acked = metrics.last_quorum_acked.map(|acked| acked.elapsed());
+            if is_alone { Some(Duration::ZERO) } else { acked }
         } else {
             self.freshness.age(applied)
         }

@@ -155,6 +155,9 @@ pub fn public_server(folder: &Path, people: Arc<PeopleCa>) -> Result<Arc<ServerC
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_client_cert_verifier(Arc::new(OptionalCertificate::new(people)))
         .with_single_cert(chain, key)?;
+    // A session that is resumed asks for no certificate: who first came before the CA of people was known never could log in.
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

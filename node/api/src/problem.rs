@@ -84,6 +84,8 @@ problem_types! {
     TooLarge = "too-large", 413, "A limit on size was exceeded";
     /// The body's media type is not taken.
     UnsupportedMediaType = "unsupported-media-type", 415, "The media type is not supported";
+    /// The `Idempotency-Key` named another write before.
+    IdempotencyKeyReused = "idempotency-key-reused", 409, "The idempotency key was used for something else";
     /// Understood, but against the rules for content.
     ValidationFailed = "validation-failed", 422, "The content breaks a rule";
     /// The caller does too much at once, or too often.
@@ -142,8 +144,8 @@ impl ProblemType {
             Rejection::BelowFloor { .. }
             | Rejection::ValidationFailed { .. }
             | Rejection::PlainSecretInObject { .. }
-            | Rejection::NotSealed { .. }
-            | Rejection::IdempotencyKeyReused => Self::ValidationFailed,
+            | Rejection::NotSealed { .. } => Self::ValidationFailed,
+            Rejection::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             Rejection::NotDelegated { .. }
             | Rejection::Forbidden { .. }
             | Rejection::NotHuman { .. }

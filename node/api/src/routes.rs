@@ -82,6 +82,21 @@ pub struct Route {
 }
 
 impl Route {
+    /// True if it honours `If-Match`; elsewhere the header is refused, so that nobody believes in it.
+    pub fn is_conditional(&self) -> bool {
+        use RouteId as Id;
+        [
+            Id::WriteConfig,
+            Id::DeleteConfig,
+            Id::WriteDraft,
+            Id::DeleteDraft,
+            Id::WriteNamespace,
+            Id::DeleteNamespace,
+            Id::WriteSchema,
+        ]
+        .contains(&self.id)
+    }
+
     /// The pattern before its first placeholder, without the slash at the end.
     pub fn prefix(&self) -> &'static str {
         self.pattern.split_once("/{").map_or(self.pattern, |(prefix, _)| prefix)

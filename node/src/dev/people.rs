@@ -28,13 +28,13 @@ const AUDIENCE: &str = "confman";
 const KEY_ID: &str = "dev";
 
 /// Signs the tokens of [`NAMES`].
-pub(super) struct People {
+pub struct People {
     key: Ed25519KeyPair,
 }
 
 impl People {
     /// Those whose key is in `folder`; a new key for an empty one.
-    pub(super) fn of(folder: &Path) -> anyhow::Result<Self> {
+    pub fn of(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join("people-key");
         let pkcs8 = match std::fs::read(&path) {
             Ok(pkcs8) => pkcs8,
@@ -76,7 +76,7 @@ impl People {
     }
 
     /// A token of `name` that works from now on.
-    pub(super) fn token(&self, name: &str) -> String {
+    pub fn token(&self, name: &str) -> String {
         let seconds = now().as_millis() / 1000;
         let end = seconds + TOKEN_HOURS * 3600;
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());

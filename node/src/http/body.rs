@@ -47,9 +47,13 @@ pub async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> 
     parse_json(&read(headers, body).await?)
 }
 
-/// Parses JSON of type `T`, naming the field that is wrong.
+/// Parses a JSON object of type `T`, naming the field that is wrong.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     check_depth(bytes)?;
+    // serde would also take the fields as an array, by their order.
+    if bytes.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+        return Err(invalid("the body must be a JSON object, not an array"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -187,6 +191,7 @@ mod tests {
         assert_eq!(wrong("{\"token\":\"t\",\"surprise\":1}").as_deref(), Some("surprise"));
         assert_eq!(wrong("{").as_deref(), Some("body"));
         assert_eq!(wrong("").as_deref(), Some("body"));
+        assert_eq!(wrong(" [\"t\"]").as_deref(), Some("body"), "fields have names");
         assert_eq!(
             wrong("{}").as_deref(),
             Some("body"),

@@ -11,7 +11,7 @@ use confman_core::ids::NamespacePath;
 use confman_core::outcome::{Outcome, Rejection};
 use confman_core::principal::Actor;
 use confman_core::proposal::Command;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -69,6 +69,10 @@ pub async fn begin(
         caught_up.map_err(|error| read_problem(&error))?;
         check()?;
     }
+    if call.headers().contains_key(IF_MATCH) && !call.route.is_conditional() {
+        let detail = "this route has nothing that If-Match could be compared with; nothing was done";
+        return Err(Problem::new(ProblemType::InvalidParameter, detail).field("If-Match"));
+    }
     let bytes = body::read(call.headers(), body).await?;
     let mut origin = call.origin()?;
     origin.idempotency = idempotency(call, &actor, &bytes)?;
@@ -96,9 +100,14 @@ pub fn check(
 }
 
 fn idempotency(call: &Call, actor: &Actor, bytes: &[u8]) -> Result<Option<Idempotency>, Problem> {
-    let Some(value) = call.headers().get(IDEMPOTENCY_KEY) else {
+    let mut values = call.headers().get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        let detail = "the header Idempotency-Key is given more than once";
+        return Err(Problem::new(ProblemType::InvalidParameter, detail).field("Idempotency-Key"));
+    }
     let key = IdempotencyKey::parse_header(value.to_str().unwrap_or("")).map_err(|error| {
         Problem::new(ProblemType::InvalidParameter, error.to_string())
             .field("Idempotency-Key")

@@ -52,6 +52,21 @@ impl Dev {
         self.send(key, Method::GET, path, Value::Null).await
     }
 
+    /// What a person of dev mode sends as `Authorization`.
+    fn token(&self, name: &str) -> String {
+        let people = confman_node::dev::People::of(self.folder.path()).expect("the people are there");
+        format!("Bearer {}", people.token(name))
+    }
+
+    async fn call(&self, authorization: &str, path: &str, body: Value) -> Answer {
+        let url = format!("http://{}/api/v1{path}", self.node.addresses().http);
+        let call = Call::new(Method::POST, url, None).header("authorization", authorization);
+        call.body("application/json", body.to_string())
+            .send()
+            .await
+            .expect("an answer")
+    }
+
     /// The text of a new key.
     async fn issue(&self, name: &str, scope: Value, expires_at: Option<Timestamp>) -> String {
         let body = json!({"name": name, "environment": "test", "scope": scope, "expiresAt": expires_at});
@@ -226,4 +241,90 @@ async fn the_command_issues_lists_and_revokes_keys_and_says_why_it_cannot() {
     std::fs::write(&file, &key).expect("the file can be written");
     let (refused, _, errors) = keys(&["list"]).await;
     assert!(!refused && errors.contains("revoked"), "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_says_and_nobody_honours_is_refused_and_not_passed_over() {
+    let dev = Dev::start().await;
+    let age = dev.get(&dev.admin, "/config/teams/a?maxAge=5s").await;
+    assert_eq!(age.status, 200, "a node that is alone is never behind: {}", age.text);
+    let url = |path: &str| format!("http://{}/api/v1{path}", dev.node.addresses().http);
+    let write = |method, path: &str| Call::new(method, url(path), Some(&dev.admin));
+
+    let by_order = write(Method::POST, "/namespaces").body("application/json", r#"["/teams/c",[]]"#);
+    let by_order = by_order.send().await.expect("an answer");
+    assert_eq!(
+        by_order.problem().kind(),
+        Some(ProblemType::InvalidBody),
+        "{}",
+        by_order.text
+    );
+    let conditional = write(Method::POST, "/rollback/teams/a/colour").header("if-match", "\"1\"");
+    let conditional = conditional.body("application/json", r#"{"toVersion":1}"#);
+    let conditional = conditional.send().await.expect("an answer");
+    assert_eq!(
+        conditional.problem().field.as_deref(),
+        Some("If-Match"),
+        "{}",
+        conditional.text
+    );
+    let twice = write(Method::PUT, "/config/teams/a/colour").body("application/json", "1");
+    let twice = twice.header("idempotency-key", "one").header("idempotency-key", "two");
+    let twice = twice.send().await.expect("an answer");
+    assert_eq!(
+        twice.problem().field.as_deref(),
+        Some("Idempotency-Key"),
+        "{}",
+        twice.text
+    );
+
+    for (body, status) in [("1", 200), ("1", 200), ("2", 409)] {
+        let call = write(Method::PUT, "/config/teams/a/colour").header("idempotency-key", "same");
+        let answer = call.body("application/json", body).send().await.expect("an answer");
+        assert_eq!(answer.status, status, "{}", answer.text);
+        if status == 409 {
+            assert_eq!(answer.problem().kind(), Some(ProblemType::IdempotencyKeyReused));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_approves_what_was_overtaken_is_told_so_and_how_to_ask_again() {
+    let dev = Dev::start().await;
+    let governance = json!({"inherit": true, "roles": {"editor": ["key:bot"]}, "workflow": {"requireApproval": true, "minApprovers": 1}});
+    let reviewed = json!({"path": "/shop", "settings": {"governance": governance}});
+    assert_eq!(
+        dev.send(&dev.admin, Method::POST, "/namespaces", reviewed).await.status,
+        201
+    );
+    let [ada, bob] = ["ada", "bob"].map(|name| dev.token(name));
+    let ask = json!({"namespace": "/shop", "key": "colour", "value": null});
+    let (first, second) = (
+        dev.call(&ada, "/publish-requests", ask.clone()).await,
+        dev.call(&ada, "/publish-requests", ask).await,
+    );
+    assert_eq!(
+        (first.status, second.status),
+        (201, 201),
+        "null is a value: {}{}",
+        first.text,
+        second.text
+    );
+    let approve = async |request: &Value| {
+        let path = format!("/publish-requests/{}/approve", request["id"].as_str().expect("an id"));
+        dev.call(&bob, &path, json!({"digest": request["digest"]})).await
+    };
+    assert_eq!(approve(&first.json()).await.json()["state"], "Published");
+    let overtaken = approve(&second.json()).await;
+    assert_eq!(
+        (overtaken.status, overtaken.problem().kind()),
+        (409, Some(ProblemType::Superseded)),
+        "{}",
+        overtaken.text
+    );
+    assert!(
+        overtaken.problem().detail.contains("ask again for colour"),
+        "{}",
+        overtaken.text
+    );
 }

@@ -156,7 +156,7 @@ async fn a_repeat_with_the_same_key_is_done_once_and_answered_the_same() {
     let second = ask("launch").send().await.expect("an answer");
     assert_eq!(second.json()["id"], first.json()["id"], "no second request");
     let other = ask("another reason").send().await.expect("an answer");
-    assert_eq!(other.status, 422, "{}", other.text);
+    assert_eq!(other.status, 409, "{}", other.text);
     let bad = dev
         .call(Method::PUT, "/drafts/payments/rate")
         .body("application/json", "1")
@@ -195,11 +195,16 @@ async fn a_namespace_is_made_changed_by_parts_and_deleted_when_it_is_empty() {
     let id = request.json()["id"].as_str().expect("an id").to_owned();
     dev.send(Method::POST, &format!("/publish-requests/{id}/withdraw"), json!({}))
         .await;
-    let deleted = dev
-        .call(Method::DELETE, "/namespaces/teams")
-        .send()
-        .await
-        .expect("an answer");
+    let strict = dev.call(Method::DELETE, "/namespaces/teams").send().await;
+    let strict = strict.expect("an answer");
+    assert_eq!(
+        strict.problem().kind(),
+        Some(ProblemType::ApprovalRequired),
+        "what it asks for would be gone"
+    );
+    dev.namespace("/plain", json!({"inherit": true})).await;
+    let deleted = dev.call(Method::DELETE, "/namespaces/plain").send().await;
+    let deleted = deleted.expect("an answer");
     assert_eq!(deleted.status, 204, "{}", deleted.text);
     let listed = dev.get("/namespaces").await;
     let paths: Vec<_> = listed.json()["items"]
@@ -208,7 +213,7 @@ async fn a_namespace_is_made_changed_by_parts_and_deleted_when_it_is_empty() {
         .iter()
         .map(|item| item["path"].clone())
         .collect();
-    assert_eq!(paths, [json!("/")]);
+    assert_eq!(paths, [json!("/"), json!("/teams")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,6 @@ pub(super) fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
             IDEMPOTENCY,
         ],
         RouteId::DeleteConfig
-        | RouteId::DescribeConfig
         | RouteId::WriteDraft
         | RouteId::DeleteDraft
         | RouteId::WriteNamespace
@@ -36,6 +35,7 @@ pub(super) fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         | RouteId::RollBack
         | RouteId::AdminRollBack
         | RouteId::CreateNamespace
+        | RouteId::DescribeConfig
         | RouteId::RevokeKey
         | RouteId::WriteIdentity => &[IDEMPOTENCY],
         RouteId::AuditRoot | RouteId::Audit | RouteId::AdminAuditRoot | RouteId::AdminAudit => &[(

@@ -45,6 +45,7 @@ const WRITES: &[ProblemType] = &[
     ProblemType::TooLarge,
     ProblemType::UnsupportedMediaType,
     ProblemType::ValidationFailed,
+    ProblemType::IdempotencyKeyReused,
     ProblemType::NoLeader,
     ProblemType::NotInitialised,
     ProblemType::OutcomeUnknown,

@@ -7,7 +7,7 @@ use confman_core::access::Action;
 use confman_core::digest::Digest;
 use confman_core::outcome::Outcome;
 use confman_core::proposal::{AuthenticatedReview, Command, Review, ReviewRequest, WithdrawCause, WithdrawRequest};
-use confman_core::publish_request::PublishRequest;
+use confman_core::publish_request::{PublishRequest, RequestState};
 use http::{Response, StatusCode};
 
 use super::super::App;
@@ -64,7 +64,28 @@ pub async fn decide(app: &App, call: &Call, body: Body) -> Result<Response<Body>
     let Outcome::Request(request) = accepted.outcome else {
         return Err(reply::unexpected(&accepted.outcome));
     };
+    if request.state == RequestState::Superseded {
+        return Err(superseded(&request));
+    }
     write::answer(StatusCode::OK, &view_of(*request)?, accepted.index)
+}
+
+/// Nobody compared the request with what is there now: it ends, and is asked for again on top of that.
+fn superseded(request: &PublishRequest) -> Problem {
+    let note = request
+        .steps
+        .last()
+        .and_then(|step| step.comment.as_deref())
+        .unwrap_or("");
+    let again = match request.key() {
+        Some(key) => format!("ask again for {key} with POST /api/v1/publish-requests"),
+        None => "ask for the change again".to_owned(),
+    };
+    let detail = format!(
+        "{note}; {} is superseded, nothing was published: look at what changed, then {again}",
+        request.id
+    );
+    Problem::new(ProblemType::Superseded, detail)
 }
 
 /// The request, by the newest state: it may just have been opened elsewhere.
