@@ -14,6 +14,7 @@ export PATH := $(HOME)/.cargo/bin:$(HOME)/.cache/confman/tools/bin:$(PATH):/usr/
 # Always the whole workspace: building one crate alone would choose other features and build dependencies twice.
 BINARIES := $(CARGO_TARGET_DIR)/debug
 STEP := e2e/step
+LOAD := $(CARGO_TARGET_DIR)/release/load
 
 .PHONY: help
 help: ## List the targets
@@ -71,7 +72,16 @@ generate: prepare ## Write the generated files again (every test named ...commit
 bench: prepare ## Measure Confman beside etcd on this machine (release build: about 15 minutes the first time)
 	@$(STEP) "release build" cargo build --workspace --release --locked
 	@$(STEP) "Kubernetes programs" e2e/kube/cluster build
-	@$(CARGO_TARGET_DIR)/release/load compare
+	@$(LOAD) compare
+
+.PHONY: bench-node
+bench-node: prepare ## Measure a node beside the goals of docs/performance.md (release build)
+	@$(STEP) "release build" cargo build --workspace --release --locked
+	@$(STEP) "validation, permission" cargo bench --workspace --locked --quiet --bench goals
+	@$(STEP) "stale reads of one node" $(LOAD) reads --nodes 1
+	@$(STEP) "stale reads of three nodes" $(LOAD) reads --nodes 3
+	@$(STEP) "pages of 100,000 keys" $(LOAD) pages
+	@$(STEP) "10,000 watches" $(LOAD) watches
 
 .PHONY: build
 build: prepare ## Build every program

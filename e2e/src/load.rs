@@ -1,9 +1,11 @@
-//! The load tool: the same closed loop against Confman, etcd and a bare HTTP server, bounded in time and count.
+//! The load tool: the same closed loop against Confman, etcd and a bare HTTP server, bounded in time and count; and what
+//! a node makes of many keys and of many watches.
 
 pub mod bare;
 pub mod drive;
 pub mod etcd;
 pub mod http;
+pub mod pages;
 pub mod report;
 pub mod watches;
 

@@ -137,7 +137,8 @@ impl Reader {
                 Ok(self.seen())
             }
             Consistency::Linearizable => {
-                let index = self.read_index().await?;
+                // Stale reads carry no room for this.
+                let index = Box::pin(self.read_index()).await?;
                 self.applied(index).await?;
                 let age = Some(Duration::ZERO);
                 Ok(Seen { age, ..self.seen() })

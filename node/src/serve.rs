@@ -4,7 +4,6 @@ mod patience;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,11 @@ use axum::body::Body;
 use confman_api::limits;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -143,25 +142,29 @@ async fn connection(
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
     builder: &Builder<TokioExecutor>,
-    (router, mut client): (Router, Client),
+    served: (Router, Client),
     stop: CancellationToken,
 ) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let Some(acceptor) = acceptor else {
-        return exchange(
-            TokioIo::new(Patient::new(stream, STANDSTILL)),
-            builder,
-            (router, client),
-            stop,
-        )
-        .await;
-    };
+    match acceptor {
+        None => exchange(stream, builder, served, stop).await,
+        // On the heap: a connection without TLS has no room for one with it.
+        Some(acceptor) => Box::pin(secured(stream, acceptor, builder, served, stop)).await,
+    }
+}
+
+async fn secured(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    builder: &Builder<TokioExecutor>,
+    (router, mut client): (Router, Client),
+    stop: CancellationToken,
+) {
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => {
             client.certificates = shown(stream.get_ref().1);
-            let stream = TokioIo::new(Patient::new(stream, STANDSTILL));
             exchange(stream, builder, (router, client), stop).await;
         }
         Ok(Err(error)) => tracing::warn!(remote = %client.remote.0, %error, "handshake refused"),
@@ -169,7 +172,7 @@ async fn connection(
     }
 }
 
-async fn exchange<S: Read + Write + Unpin + Send + 'static>(
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     builder: &Builder<TokioExecutor>,
     (router, client): (Router, Client),
@@ -189,7 +192,8 @@ async fn exchange<S: Read + Write + Unpin + Send + 'static>(
             response
         }
     });
-    let mut connection = pin!(builder.serve_connection(stream, service));
+    // On the heap, so that the task does not keep room for moving it.
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(Patient::new(stream, STANDSTILL)), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {

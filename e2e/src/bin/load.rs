@@ -1,16 +1,16 @@
 //! `load`: writes and reads per second of Confman beside etcd and a bare HTTP server, on one machine in one run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use confman_e2e::load::bare::{self, BareClient};
+use confman_e2e::load::bare;
 use confman_e2e::load::drive::{Client, Measured, Plan, drive};
 use confman_e2e::load::etcd::{self, LocalEtcd};
-use confman_e2e::load::http::{ConfmanClient, Operation};
+use confman_e2e::load::http::{ConfmanClient, Connection, Operation};
 use confman_e2e::load::report::{self, Memory, Row};
-use confman_e2e::load::watches;
+use confman_e2e::load::{pages, watches};
 use confman_e2e::nodes::{self, LocalNodes};
 use confman_e2e::processes::{Process, Resident, free_ports};
 
@@ -25,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Confman, etcd and the bare server in turns; what `make bench` runs.
     Compare(Load),
+    /// Stale reads of Confman, with their login, beside the bare server's, in turns.
+    Reads(Load),
     /// Confman alone: its own nodes, or a running one.
     Confman {
         #[command(flatten)]
@@ -46,6 +48,15 @@ enum Command {
         /// Writes that are measured.
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
         writes: u16,
+    },
+    /// A namespace with many keys on one node: what its last pages cost beside its first ones.
+    Pages {
+        /// Keys of the namespace.
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(2_200..=100_000))]
+        keys: u64,
+        /// Keys on a page.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=100))]
+        limit: u16,
     },
     /// Serves the bare answer; started by the others.
     #[command(hide = true)]
@@ -83,9 +94,13 @@ struct Load {
     etcd: PathBuf,
 }
 
-const OPERATIONS: [(Operation, &str); 3] = [
+/// What is done, and its name in the table.
+type Named = (Operation, &'static str);
+
+const STALE_READ: Named = (Operation::GetStale, "get stale");
+const OPERATIONS: [Named; 3] = [
     (Operation::Put, "put"),
-    (Operation::GetStale, "get stale"),
+    STALE_READ,
     (Operation::GetLinearizable, "get linearizable"),
 ];
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -134,8 +149,15 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Compare(load) => {
             for round in 0..load.rounds {
                 let folder = folder.path().join(format!("round-{round}"));
-                measure_confman(&load, &folder.join("confman"), &mut findings).await?;
+                measure_confman(&load, &OPERATIONS, &folder.join("confman"), &mut findings).await?;
                 measure_etcd(&load, &folder.join("etcd"), &mut findings).await?;
+                measure_bare(&load, &folder, &mut findings).await?;
+            }
+        }
+        Command::Reads(load) => {
+            for round in 0..load.rounds {
+                let folder = folder.path().join(format!("round-{round}"));
+                measure_confman(&load, &[STALE_READ], &folder, &mut findings).await?;
                 measure_bare(&load, &folder, &mut findings).await?;
             }
         }
@@ -147,16 +169,23 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let file = api_key_file.context("--url needs --api-key-file")?;
             let api_key = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
             let addresses = [address.trim_start_matches("http://").trim_end_matches('/').to_owned()];
-            load_confman(&load, &addresses, api_key.trim(), &[], &mut findings).await?;
+            load_confman(&load, &OPERATIONS, (&addresses, api_key.trim()), &[], &mut findings).await?;
         }
         Command::Confman { load, .. } => {
             for round in 0..load.rounds {
-                measure_confman(&load, &folder.path().join(format!("round-{round}")), &mut findings).await?;
+                let folder = folder.path().join(format!("round-{round}"));
+                measure_confman(&load, &OPERATIONS, &folder, &mut findings).await?;
             }
         }
         Command::Watches { count, writes } => {
             let options = node_options(folder.path(), 1)?;
             let measured = watches::measure(&options, usize::from(count), usize::from(writes)).await?;
+            print(&measured.to_string());
+            return Ok(());
+        }
+        Command::Pages { keys, limit } => {
+            let options = node_options(folder.path(), 1)?;
+            let measured = pages::measure(&options, keys, usize::from(limit)).await?;
             print(&measured.to_string());
             return Ok(());
         }
@@ -190,7 +219,7 @@ fn sibling(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-fn node_options(folder: &std::path::Path, nodes: u8) -> anyhow::Result<nodes::Options> {
+fn node_options(folder: &Path, nodes: u8) -> anyhow::Result<nodes::Options> {
     std::fs::create_dir_all(folder).context("create the folder of the nodes")?;
     Ok(nodes::Options {
         program: sibling("confman-node")?,
@@ -199,16 +228,22 @@ fn node_options(folder: &std::path::Path, nodes: u8) -> anyhow::Result<nodes::Op
     })
 }
 
-async fn measure_confman(load: &Load, folder: &std::path::Path, findings: &mut Findings) -> anyhow::Result<()> {
+async fn measure_confman(
+    load: &Load,
+    operations: &[Named],
+    folder: &Path,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
     let options = node_options(folder, load.nodes)?;
     let cluster = LocalNodes::start(&options).await?;
-    load_confman(load, &cluster.http, &cluster.api_key, cluster.processes(), findings).await
+    let at = (&cluster.http[..], &cluster.api_key[..]);
+    load_confman(load, operations, at, cluster.processes(), findings).await
 }
 
 async fn load_confman(
     load: &Load,
-    addresses: &[String],
-    api_key: &str,
+    operations: &[Named],
+    (addresses, api_key): (&[String], &str),
     processes: &[Process],
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
@@ -228,7 +263,7 @@ async fn load_confman(
     drive(fill, open(Operation::Put, 16).await?, 0)
         .await
         .context("fill Confman")?;
-    for (operation, name) in OPERATIONS {
+    for (operation, name) in operations.iter().copied() {
         for clients in load.clients.iter().copied() {
             let opened = open(operation, clients).await?;
             findings.measure("confman", name, load.plan(clients), opened).await?;
@@ -239,7 +274,7 @@ async fn load_confman(
     Ok(())
 }
 
-async fn measure_etcd(load: &Load, folder: &std::path::Path, findings: &mut Findings) -> anyhow::Result<()> {
+async fn measure_etcd(load: &Load, folder: &Path, findings: &mut Findings) -> anyhow::Result<()> {
     let cluster = LocalEtcd::start(&load.etcd, folder, usize::from(load.nodes)).await?;
     let idle_kib = largest(cluster.processes(), |memory| memory.now_kib);
     let open = |operation, count: u16| -> Vec<_> {
@@ -265,7 +300,7 @@ async fn measure_etcd(load: &Load, folder: &std::path::Path, findings: &mut Find
     Ok(())
 }
 
-async fn measure_bare(load: &Load, folder: &std::path::Path, findings: &mut Findings) -> anyhow::Result<()> {
+async fn measure_bare(load: &Load, folder: &Path, findings: &mut Findings) -> anyhow::Result<()> {
     let port = free_ports(1)?.first().copied().context("no free port")?;
     let address = format!("127.0.0.1:{port}");
     let mut command = std::process::Command::new(std::env::current_exe().context("find this program")?);
@@ -277,17 +312,17 @@ async fn measure_bare(load: &Load, folder: &std::path::Path, findings: &mut Find
         &load.value_bytes.to_string(),
     ]);
     let mut server = Process::start("bare", &mut command, folder)?;
-    while BareClient::open(&address).await.is_err() {
+    while Connection::open(&address).await.is_err() {
         server.expect_running()?;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for clients in load.clients.iter().copied() {
         let mut opened = Vec::new();
         for _ in 0..clients {
-            opened.push(BareClient::open(&address).await?);
+            opened.push(ConfmanClient::open(&address, "", STALE_READ.0, load.sizes()).await?);
         }
         findings
-            .measure("bare hyper", "get stale", load.plan(clients), opened)
+            .measure(report::BARE, STALE_READ.1, load.plan(clients), opened)
             .await?;
     }
     Ok(())

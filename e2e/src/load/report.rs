@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use super::drive::Measured;
 
+/// The system that the others' speed is compared with.
+pub const BARE: &str = "bare axum";
+
 /// One line of the table.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// `confman`, `etcd`, `bare hyper`.
+    /// `confman`, `etcd`, [`BARE`].
     pub system: &'static str,
     /// What was done.
     pub operation: &'static str,
@@ -81,6 +84,17 @@ pub fn render(rows: &[Row], memory: &[Memory]) -> String {
         );
     }
     text.push('\n');
+    for bare in rows.iter().filter(|row| row.system == BARE) {
+        let same = |row: &&Row| (row.operation, row.clients) == (bare.operation, bare.clients);
+        for row in rows.iter().filter(same).filter(|row| row.system != BARE) {
+            let percent = 100.0 * row.measured.per_second() / bare.measured.per_second();
+            let (operation, clients, system) = (row.operation, row.clients, row.system);
+            let _ = writeln!(
+                text,
+                "{operation} with {clients} clients: {system} is at {percent:.0} % of {BARE}"
+            );
+        }
+    }
     for entry in memory {
         let (idle, loaded) = (entry.idle_kib / 1024, entry.loaded_kib / 1024);
         let _ = writeln!(

@@ -1,5 +1,6 @@
 //! Identifiers of the domain, parsed once at the edge and trusted inside.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,13 @@ fn shape_error(what: &'static str, given: &str, shape: &'static str) -> IdError 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NamespacePath(String);
+
+/// So that a map by path is asked for a part of a path without copying it. Order and hash are those of the text.
+impl Borrow<str> for NamespacePath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
 
 impl NamespacePath {
     /// Longest path in bytes.
@@ -122,6 +130,14 @@ impl NamespacePath {
     /// Every path above this one, nearest first, ending with `/`.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
         std::iter::successors(self.parent(), Self::parent)
+    }
+
+    /// This path and every one above it as texts, nearest first, ending with `/`.
+    pub fn lineage(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(self.as_str()), |path| match path.rfind('/')? {
+            0 => (path.len() > 1).then_some("/"),
+            cut => Some(&path[..cut]),
+        })
     }
 
     /// True if `self` is strictly below `other`.

@@ -387,11 +387,8 @@ impl ConfigNamespace {
 
     /// The strongest role that this namespace itself assigns to `actor`.
     fn own_role(&self, actor: &Actor) -> Option<Role> {
-        let roles = self.settings.governance.roles.iter();
-        let holds = |subjects: &BTreeSet<Principal>| actor.subjects().any(|subject| subjects.contains(subject));
-        roles
-            .filter(|(_, subjects)| holds(subjects))
-            .map(|(role, _)| *role)
-            .max()
+        let strongest_first = self.settings.governance.roles.iter().rev();
+        let mut held = strongest_first.filter(|(_, subjects)| actor.is_among(subjects));
+        held.next().map(|(role, _)| *role)
     }
 }

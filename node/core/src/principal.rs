@@ -208,4 +208,13 @@ impl Actor {
     pub fn subjects(&self) -> impl Iterator<Item = &Principal> {
         std::iter::once(&self.principal).chain(&self.groups)
     }
+
+    /// True if one of [`Self::subjects`] is in `subjects`: the fewer are looked for among the more.
+    pub fn is_among(&self, subjects: &BTreeSet<Principal>) -> bool {
+        if subjects.len() <= self.groups.len() {
+            let means_actor = |subject: &Principal| *subject == self.principal || self.groups.contains(subject);
+            return subjects.iter().any(means_actor);
+        }
+        self.subjects().any(|subject| subjects.contains(subject))
+    }
 }

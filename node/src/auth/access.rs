@@ -24,8 +24,9 @@ pub fn strongest_role(namespaces: &Namespaces, caller: &Known, path: &NamespaceP
     if !caller.scope.covers(path) {
         return None;
     }
-    let places = std::iter::once(path.clone()).chain(path.ancestors());
-    let lineage = places.filter_map(|place| namespaces.get(&place).map(Arc::as_ref));
+    let lineage = path
+        .lineage()
+        .filter_map(|place| namespaces.get(place).map(Arc::as_ref));
     confman_core::namespace::strongest_role(lineage, &caller.person)
 }
 
@@ -45,8 +46,8 @@ fn reads(action: Action) -> bool {
 
 /// The namespace at `path`, if it exists, and its existing ancestors, nearest first.
 pub fn lineage(namespaces: &Namespaces, path: &NamespacePath) -> Vec<Arc<ConfigNamespace>> {
-    let places = std::iter::once(path.clone()).chain(path.ancestors());
-    places.filter_map(|place| namespaces.get(&place).cloned()).collect()
+    let found = path.lineage().filter_map(|place| namespaces.get(place).cloned());
+    found.collect()
 }
 
 #[cfg(test)]

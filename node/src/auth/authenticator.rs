@@ -1,5 +1,6 @@
 //! Turns what a caller shows into who they are.
 
+use std::cell::LazyCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -137,7 +138,8 @@ impl Authenticator {
 
     /// Who shows `credential` from `address`. Failures are counted, and looked at before anything is verified.
     pub async fn log_in(&self, credential: &Credential, address: IpAddr) -> Result<Arc<Known>, LoginError> {
-        let (attempt, now) = (attempt(credential, address), Instant::now());
+        // Most callers show a key that is in use, and are never counted.
+        let (attempt, now) = (LazyCell::new(|| attempt(credential, address)), Instant::now());
         let known = if let Credential::ApiKey(text) = credential {
             let shown = self.look_up(text);
             if !shown.as_ref().is_ok_and(|key| self.is_in_use(key)) {
@@ -146,7 +148,8 @@ impl Authenticator {
             shown.and_then(|key| self.admit(&key)).map_err(LoginError::from)
         } else {
             self.throttle.check(&attempt, now)?;
-            self.authenticate(credential).await
+            // Keys of an issuer may have to be fetched: requests with an API key carry no room for that.
+            Box::pin(self.authenticate(credential)).await
         };
         match (&known, credential) {
             // An issuer that is away is not the caller's fault; and the time of its last use tells of a key.

@@ -124,7 +124,11 @@ async fn handle(
         return Ok(unchanged);
     }
     let _place = take_place(app, route)?;
-    dispatch(app, &call, body).await
+    // Values are read most often: such a request is not to carry, and copy, what the largest handler needs.
+    if call.route.id == RouteId::ReadConfig {
+        return config::read(app, &call).await;
+    }
+    Box::pin(dispatch(app, &call, body)).await
 }
 
 /// One of the places of those who are worked for. Probes and metrics must work when everything else is busy.

@@ -111,9 +111,15 @@ fn best<T: Copy, const N: usize>(
     if !headers.contains_key(ACCEPT) || accept == "*/*" {
         return Ok(candidates[0]);
     }
-    let quality = |candidate: &T| quality(&accept, media_type(*candidate));
-    let acceptable = candidates.into_iter().rev().filter(|candidate| quality(candidate) > 0);
-    acceptable.max_by_key(quality).ok_or_else(|| {
+    let judged = candidates
+        .into_iter()
+        .rev()
+        .map(|candidate| (quality(&accept, media_type(candidate)), candidate));
+    let acceptable = judged.filter(|(quality, _)| *quality > 0);
+    let best = acceptable
+        .max_by_key(|(quality, _)| *quality)
+        .map(|(_, candidate)| candidate);
+    best.ok_or_else(|| {
         let offered: Vec<_> = candidates
             .into_iter()
             .map(|candidate| essence(media_type(candidate)))

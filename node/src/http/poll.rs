@@ -50,6 +50,12 @@ pub async fn wait(app: &App, call: &Call) -> Result<Option<Response<Body>>, Prob
             ));
         }
     };
+    // Requests that do not wait carry no room for it.
+    Box::pin(wait_after(app, call, wait, index)).await
+}
+
+/// Waits until something has changed after `index`.
+async fn wait_after(app: &App, call: &Call, wait: Duration, index: &str) -> Result<Option<Response<Body>>, Problem> {
     let give_up = Instant::now() + wait;
     let position = parse_position(index).filter(|position| position.seq == u32::MAX);
     let asked = position.ok_or_else(|| bad_parameter("index", "must be a log index"))?;

@@ -21,6 +21,9 @@ pub const ROTATION_DUE: HeaderName = HeaderName::from_static("confman-rotation-d
 /// Milliseconds since the state was last known to be current.
 pub const AGE: HeaderName = HeaderName::from_static("confman-age-ms");
 
+/// Lines that the header of an answer has room for from the beginning: as many as a value has.
+const HEADER_LINES: usize = 10;
+
 /// JSON media type.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -28,6 +31,7 @@ pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub fn with_body(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
+    response.headers_mut().reserve(HEADER_LINES);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }

@@ -1,8 +1,10 @@
 //! Paths, keys, ids, times and principals: what is a name, what is none, and what names the same thing.
 
+use std::collections::BTreeSet;
+
 use confman_core::digest::Digest;
 use confman_core::ids::{ClusterId, ConfigKey, NamespacePath, RequestId, Timestamp};
-use confman_core::principal::{Principal, PrincipalKind};
+use confman_core::principal::{Actor, Principal, PrincipalKind};
 
 use crate::builders::{governance, key, path, spec, verdict, workflow, writing};
 use crate::world::World;
@@ -95,6 +97,36 @@ fn ancestors_are_every_path_above() {
     assert_eq!(above("/a/b/c"), ["/a/b", "/a", "/"]);
     assert_eq!(above("/a"), ["/"]);
     assert_eq!(above("/"), [""; 0]);
+}
+
+#[test]
+fn a_lineage_is_the_path_and_every_path_above() {
+    for (text, expected) in [
+        ("/a/bc/d", &["/a/bc/d", "/a/bc", "/a", "/"][..]),
+        ("/a", &["/a", "/"]),
+        ("/", &["/"]),
+    ] {
+        assert_eq!(path(text).lineage().collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn an_actor_is_among_subjects_by_name_or_by_group_however_many_there_are() {
+    let mut ada = Actor::new(Principal::user("ada"));
+    ada.groups = [Principal::group("blue"), Principal::group("green")].into();
+    let groups = (0..5).map(|number| Principal::group(&format!("group-{number}")));
+    let many: BTreeSet<_> = groups.collect();
+    for others in [BTreeSet::new(), many] {
+        assert!(!ada.is_among(&others));
+        for named in [Principal::user("ada"), Principal::group("green")] {
+            let mut subjects = others.clone();
+            subjects.insert(named);
+            assert!(ada.is_among(&subjects), "{subjects:?}");
+        }
+        let mut subjects = others;
+        subjects.insert(Principal::group("ada"));
+        assert!(!ada.is_among(&subjects), "a group of her name is another subject");
+    }
 }
 
 #[test]

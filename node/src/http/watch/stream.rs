@@ -110,7 +110,8 @@ impl EventStream {
 
     /// As the body of an answer.
     pub(super) fn into_body(self) -> Body {
-        Body::from_stream(stream::unfold(self, |mut stream| async move {
+        // Boxed: what waits for the next frame would have room for it twice.
+        Body::from_stream(stream::unfold(Box::new(self), |mut stream| async move {
             let frame = stream.next().await?;
             Some((Ok::<_, Infallible>(frame), stream))
         }))
@@ -142,7 +143,8 @@ impl EventStream {
             };
             let Some(step) = step else {
                 self.beat = next_beat();
-                self.viewer.authenticate().await?;
+                // Seldom, so it takes room only while it lasts.
+                Box::pin(self.viewer.authenticate()).await?;
                 self.check_access()?;
                 return Ok(HEARTBEAT);
             };
