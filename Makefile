@@ -78,8 +78,8 @@ bench: prepare ## Measure Confman beside etcd on this machine (release build: ab
 bench-node: prepare ## Measure a node beside the goals of docs/performance.md (release build)
 	@$(STEP) "release build" cargo build --workspace --release --locked
 	@$(STEP) "validation, permission" cargo bench --workspace --locked --quiet --bench goals
-	@$(STEP) "stale reads of one node" $(LOAD) reads --nodes 1
-	@$(STEP) "stale reads of three nodes" $(LOAD) reads --nodes 3
+	@$(STEP) "stale reads of one node" $(LOAD) reads --nodes 1 --clients 64,256
+	@$(STEP) "stale reads of three nodes" $(LOAD) reads --nodes 3 --clients 64,256
 	@$(STEP) "pages of 100,000 keys" $(LOAD) pages
 	@$(STEP) "10,000 watches" $(LOAD) watches
 
