@@ -27,7 +27,7 @@ const URL: &str = "https://dev.confman.invalid";
 const AUDIENCE: &str = "confman";
 const KEY_ID: &str = "dev";
 
-/// Signs the tokens of [`NAMES`].
+/// Signs the tokens of Ada and Bob.
 pub struct People {
     key: Ed25519KeyPair,
 }
