@@ -88,7 +88,7 @@ fn operation(route: &Route) -> utoipa::openapi::path::Operation {
     for query in route.query {
         builder = builder.parameter(parameter(query.name, ParameterIn::Query, query.about));
     }
-    for (name, about) in headers::headers(route.id) {
+    for (name, about) in headers::precondition(route).iter().chain(headers::headers(route.id)) {
         builder = builder.parameter(parameter(name, ParameterIn::Header, about));
     }
     builder = builder.request_body(bodies::body(route.id));

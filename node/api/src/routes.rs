@@ -358,7 +358,7 @@ routes! {
         "Tells how every member of the cluster does; for admins of the root namespace", NONE;
     ReadIdentity: Public Get "/api/v1/admin/identity", Known, "Reads what can authenticate a person", READ_ONE;
     WriteIdentity: Public Put "/api/v1/admin/identity", Known,
-        "Changes what can authenticate a person; what is more than a new alias becomes a publish request", NONE;
+        "Changes what can authenticate a person, which becomes a publish request", NONE;
     Whoami: Public Get "/api/v1/whoami", Known, "Tells who the caller is and which roles they have", NONE;
     OpenApi: Public Get "/api/v1/openapi.json", Open, "This description", NONE;
     Health: Public Get "/health", Open, "Tells whether the process works; never depends on a quorum", NONE;

@@ -1,5 +1,5 @@
-//! What can authenticate a person: read and changed by the admins of `/`. What is more than a new alias becomes a publish
-//! request, which another of them approves.
+//! What can authenticate a person: read and changed by the admins of `/`. A change becomes a publish request, which
+//! another of them approves.
 
 use axum::body::Body;
 use confman_api::problem::Problem;
@@ -27,7 +27,7 @@ pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     Ok(response)
 }
 
-/// 200 if it is in force now, 202 with the request that others decide.
+/// 200 if it was in force already, 202 with the request that others decide.
 pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
     let incoming = write::begin(app, call, body, (Action::Govern, &NamespacePath::root())).await?;
     body::expect_json(call.headers())?;

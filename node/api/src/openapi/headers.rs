@@ -1,13 +1,23 @@
 //! Which request headers mean something to each route.
 
-use crate::routes::RouteId;
+use crate::routes::{Route, RouteId};
 
 const IDEMPOTENCY: (&str, &str) = (
     "Idempotency-Key",
     "names this write: sent again within a day, it is done once and answered the same",
 );
 
-/// Request headers that mean something to the route.
+/// What `If-Match` is compared with, where it is.
+pub(super) fn precondition(route: &Route) -> Option<(&'static str, &'static str)> {
+    let about = if route.id == RouteId::WriteConfig {
+        "digest in quotes that the live value must have"
+    } else {
+        "what is there must have this entity tag"
+    };
+    route.is_conditional().then_some(("If-Match", about))
+}
+
+/// Request headers that mean something to the route, beside [`precondition`].
 pub(super) fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
     match id {
         RouteId::ListRoot | RouteId::ReadConfig => &[
@@ -20,17 +30,14 @@ pub(super) fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
                 "digest in quotes: 304 while the live value still has it",
             ),
         ],
-        RouteId::WriteConfig => &[
-            ("If-Match", "digest in quotes that the live value must have"),
-            IDEMPOTENCY,
-        ],
-        RouteId::DeleteConfig
+        RouteId::WriteConfig
+        | RouteId::DeleteConfig
         | RouteId::WriteDraft
         | RouteId::DeleteDraft
         | RouteId::WriteNamespace
         | RouteId::DeleteNamespace
-        | RouteId::WriteSchema => &[("If-Match", "what is there must have this entity tag"), IDEMPOTENCY],
-        RouteId::OpenPublishRequest
+        | RouteId::WriteSchema
+        | RouteId::OpenPublishRequest
         | RouteId::DecidePublishRequest
         | RouteId::RollBack
         | RouteId::AdminRollBack

@@ -63,8 +63,9 @@ pub(super) fn create<V: StateView>(
         )))?;
     }
     governance::check_schema(context, governance)?;
-    check_children(context, wanted, (actor, parent))?;
-    check_past(context, wanted, ancestors)?;
+    let below = context.view.namespaces_below(wanted.path).map_err(Stop::Fault)?;
+    check_children(context, wanted, (actor, parent), &below)?;
+    check_past(context, wanted, ancestors, &below)?;
     let groups = granting_groups(actor, Action::Govern, ancestors);
     let transition = Transition::new(AuditAction::NamespaceCreated, wanted.caller.principal(), wanted.path)
         .by(wanted.caller, groups)
@@ -105,15 +106,15 @@ fn check_names_no_key<V: StateView>(context: &Context<'_, V>, path: &NamespacePa
 
 /// Where keys of an earlier namespace are, or other namespaces below, nothing may hold that would have to be asked for
 /// there: shorter retention, or roles of people who could not read what is kept.
-fn check_past<V: StateView>(context: &Context<'_, V>, wanted: &Wanted<'_>, ancestors: &Lineage) -> Step<(), V> {
+fn check_past<V: StateView>(
+    context: &Context<'_, V>,
+    wanted: &Wanted<'_>,
+    ancestors: &Lineage,
+    below: &Lineage,
+) -> Step<(), V> {
     let governance = &wanted.settings.governance;
     let has_past = context.view.has_entries(wanted.path).map_err(Stop::Fault)?;
-    let has_children = !context
-        .view
-        .namespaces_below(wanted.path)
-        .map_err(Stop::Fault)?
-        .is_empty();
-    if !has_past && !has_children {
+    if !has_past && below.is_empty() {
         return Ok(());
     }
     let was = effective_retention(each(ancestors));
@@ -136,12 +137,12 @@ fn check_children<V: StateView>(
     context: &Context<'_, V>,
     wanted: &Wanted<'_>,
     (actor, parent): (&Actor, &ConfigNamespace),
+    below: &Lineage,
 ) -> Step<(), V> {
-    let below = context.view.namespaces_below(wanted.path).map_err(Stop::Fault)?;
     let Some(first) = below.first() else {
         return Ok(());
     };
-    for child in &below {
+    for child in below {
         check_may(actor, Action::Govern, &context.lineage(&child.path)?, &child.path)?;
     }
     let governance = &wanted.settings.governance;
