@@ -1,14 +1,17 @@
 //! `confman-node dev`: one node without Kubernetes and TLS, and without approval where nobody asks for it, for trying the
 //! interface: as a program by an API key, or as two people by tokens.
 
+mod kept;
 mod people;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use confman_core::ids::ClusterId;
 use confman_core::namespace::Workflow;
 use confman_core::principal::Principal;
@@ -17,6 +20,7 @@ use confman_store::Member;
 use openraft::errors::{InitializeError, RaftError};
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::kept::kept;
 pub use self::people::People;
 use self::people::{NAMES, TOKEN_HOURS};
 use crate::args::DevArgs;
@@ -78,7 +82,7 @@ pub async fn start(folder: &Path, port: u16, key: &str, webhooks: webhooks::Opti
         http_tls_dir: None,
         login_failures: crate::args::default_login_failures(),
         api_keys: ApiKeySource::Fixed(vec![(KEY_NAME.to_owned(), key.to_owned())]),
-        sealing_keys: None,
+        sealing_keys: Some(sealing_keys(folder)?),
         bootstrap_token_file: None,
         cluster_id: cluster_id.clone(),
         snapshot_log_bytes: 64 << 20,
@@ -94,18 +98,22 @@ pub async fn start(folder: &Path, port: u16, key: &str, webhooks: webhooks::Opti
 
 /// The id of the cluster in `folder`; a new one for an empty folder.
 fn cluster_id(folder: &Path) -> anyhow::Result<ClusterId> {
-    let path = folder.join("cluster-id");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let made = uuid::Uuid::new_v4().to_string();
-            std::fs::create_dir_all(folder)?;
-            std::fs::write(&path, &made)?;
-            made
-        }
-        Err(error) => return Err(error).context("cannot read the cluster id"),
-    };
+    let text = kept(folder, "cluster-id", || {
+        Ok(uuid::Uuid::new_v4().to_string().into_bytes())
+    })?;
+    let text = String::from_utf8(text).context("the file cluster-id is damaged")?;
     ClusterId::parse(text.trim()).context("the file cluster-id is damaged")
+}
+
+/// The file of the key that seals secrets in `folder`; a new key for an empty one.
+fn sealing_keys(folder: &Path) -> anyhow::Result<PathBuf> {
+    let name = "sealing-keys";
+    kept(folder, name, || {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).context("no randomness for the key that seals secrets")?;
+        Ok(format!("dev:{}\n", STANDARD.encode(key)).into_bytes())
+    })?;
+    Ok(folder.join(name))
 }
 
 async fn bootstrap(node: &Node, cluster_id: ClusterId, people: &People) -> anyhow::Result<()> {

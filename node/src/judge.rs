@@ -148,6 +148,7 @@ impl Judge {
             | Command::DeleteNamespace(_)
             | Command::DescribeEntry(_)
             | Command::SetIdentity(_)
+            | Command::AddStampKey(_)
             | Command::IssueApiKey(_)
             | Command::RevokeApiKey(_)
             | Command::RecordDelivery(_)

@@ -400,6 +400,7 @@ pub fn command_name(command: &Command) -> &'static str {
         Command::DescribeEntry(_) => "describe-entry",
         Command::PutSchema(_) => "put-schema",
         Command::SetIdentity(_) => "set-identity",
+        Command::AddStampKey(_) => "add-stamp-key",
         Command::IssueApiKey(_) => "issue-api-key",
         Command::RevokeApiKey(_) => "revoke-api-key",
         Command::RecordDelivery(_) => "record-delivery",

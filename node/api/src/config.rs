@@ -217,9 +217,10 @@ pub struct WrittenView {
     pub key: ConfigKey,
     /// Number of the live version.
     pub version: u64,
-    /// Digest of the live value; also the `ETag`.
-    #[schema(value_type = String)]
-    pub digest: Digest,
+    /// Digest of the live value; also the `ETag`. None of a deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub digest: Option<Digest>,
     /// Where in the log the live version was written; an equal value makes no new one.
     #[schema(value_type = PositionView)]
     pub position: LogPosition,

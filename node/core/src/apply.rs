@@ -1,5 +1,6 @@
 //! Runs one committed proposal on the state: dispatch without logic, one file a command.
 
+mod add_stamp_key;
 mod approve_request;
 mod caller;
 mod context;
@@ -9,6 +10,7 @@ mod delete_draft;
 mod delete_entry;
 mod delete_namespace;
 mod describe_entry;
+mod enact;
 mod go_live;
 mod governance;
 mod governance_base;
@@ -109,6 +111,7 @@ fn run<V: StateView>(context: &Context<'_, V>, command: &Command) -> Step<Accept
         Command::DescribeEntry(command) => describe_entry::apply(context, command),
         Command::PutSchema(command) => put_schema::apply(context, command),
         Command::SetIdentity(command) => set_identity::apply(context, command),
+        Command::AddStampKey(command) => add_stamp_key::apply(context, command),
         Command::IssueApiKey(command) => issue_api_key::apply(context, command),
         Command::RevokeApiKey(command) => revoke_api_key::apply(context, command),
         Command::RecordDelivery(command) => record_delivery::apply(context, command),

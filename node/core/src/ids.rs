@@ -132,6 +132,11 @@ impl NamespacePath {
         std::iter::successors(self.parent(), Self::parent)
     }
 
+    /// This path and every one above it, nearest first, ending with `/`.
+    pub fn self_and_ancestors(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self.clone()), Self::parent)
+    }
+
     /// This path and every one above it as texts, nearest first, ending with `/`.
     pub fn lineage(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(Some(self.as_str()), |path| match path.rfind('/')? {

@@ -51,8 +51,9 @@ pub enum Outcome {
     EntryWritten {
         /// Version number.
         version: u64,
-        /// Digest of the value; all zeros of a tombstone.
-        digest: Digest,
+        /// Digest of the value; none of a deletion.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<Digest>,
         /// Where the version was written.
         position: LogPosition,
     },
@@ -220,7 +221,7 @@ pub enum Rejection {
         namespace: NamespacePath,
     },
     /// Four-eyes: the requester, or someone it was made on behalf of, reviewed their own change.
-    #[error("{principal} asked for this change and cannot approve it")]
+    #[error("{principal} contributed to this change and cannot review it")]
     SelfApproval {
         /// Who.
         principal: Principal,
@@ -240,7 +241,7 @@ pub enum Rejection {
         given: Digest,
     },
     /// The request is no longer open.
-    #[error("the request is {state}, not open for review")]
+    #[error("the request is {state}, which does not allow this")]
     RequestNotPending {
         /// Its state.
         state: RequestState,
@@ -352,7 +353,7 @@ pub enum Rejection {
         ancestor: NamespacePath,
     },
     /// The change would break the schema where it holds now.
-    #[error("the schema does not allow it: {} violations", violations.len())]
+    #[error("the schema does not allow it (violations: {})", violations.len())]
     ValidationFailed {
         /// What would be broken.
         violations: Vec<Violation>,

@@ -78,6 +78,8 @@ pub enum Command {
     PutSchema(PutSchema),
     /// Changes what can authenticate a person.
     SetIdentity(SetIdentity),
+    /// Adds a stamp key by the agreement of two admins of `/`.
+    AddStampKey(AddStampKey),
     /// Issues an API key.
     IssueApiKey(IssueApiKey),
     /// Ends an API key.
@@ -113,6 +115,7 @@ impl Command {
             | Self::DescribeEntry(_)
             | Self::PutSchema(_)
             | Self::SetIdentity(_)
+            | Self::AddStampKey(_)
             | Self::IssueApiKey(_)
             | Self::RevokeApiKey(_)
             | Self::NoteRotation(_) => true,
@@ -134,6 +137,7 @@ impl Command {
             Self::DescribeEntry(command) => Some(&mut command.actor),
             Self::PutSchema(command) => Some(&mut command.actor),
             Self::SetIdentity(command) => Some(&mut command.actor),
+            Self::AddStampKey(command) => Some(&mut command.actor),
             Self::IssueApiKey(command) => Some(&mut command.actor),
             Self::RevokeApiKey(command) => Some(&mut command.actor),
             Self::ApproveRequest(command) | Self::RejectRequest(command) | Self::PublishApproved(command) => {
@@ -470,6 +474,16 @@ pub struct SetIdentity {
     pub actor: Actor,
     /// All of it.
     pub identity: Identity,
+}
+
+/// Adds a stamp key that none of the present ones has signed. It becomes a request on `/`, which another admin decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddStampKey {
+    /// Who: an admin of `/`, logged in to a node.
+    pub actor: Actor,
+    /// The key.
+    pub key: StampKey,
 }
 
 /// Issues an API key; the text of the key never enters the log.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::StampKey;
 use crate::digest::Digest;
 use crate::entry::EntryMeta;
 use crate::identity::Identity;
@@ -215,6 +216,8 @@ pub enum GovernanceChange {
     },
     /// What can authenticate a person; of `/` only.
     Identity(Identity),
+    /// One stamp key more; of `/` only.
+    StampKey(StampKey),
 }
 
 /// New settings of a namespace, and what they come from.
@@ -292,7 +295,7 @@ impl PublishRequest {
             Subject::Key(spec) => Some(&spec.key),
             Subject::Governance(change) => match change.as_ref() {
                 GovernanceChange::Entry { key, meta: _ } => Some(key),
-                GovernanceChange::Settings(_) | GovernanceChange::Identity(_) => None,
+                GovernanceChange::Settings(_) | GovernanceChange::Identity(_) | GovernanceChange::StampKey(_) => None,
             },
         }
     }
@@ -326,7 +329,7 @@ impl PublishRequest {
             Subject::Key(spec) => spec.reason.as_deref(),
             Subject::Governance(change) => match change.as_ref() {
                 GovernanceChange::Settings(change) => Some(&change.loosens),
-                GovernanceChange::Entry { .. } | GovernanceChange::Identity(_) => None,
+                GovernanceChange::Entry { .. } | GovernanceChange::Identity(_) | GovernanceChange::StampKey(_) => None,
             },
         }
     }

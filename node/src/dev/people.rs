@@ -1,11 +1,7 @@
 //! The people of dev mode: an issuer of tokens whose key lies beside the data, and which the cluster trusts from the start.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use confman_core::identity::{Identity, Issuer, IssuerKeys, IssuerSubjects, SigningAlgorithm};
@@ -14,6 +10,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
+use super::kept::kept;
 use crate::propose::now;
 
 /// Names of the people, in lower case: admins of `/`, and so of everything.
@@ -35,12 +32,11 @@ pub struct People {
 impl People {
     /// Those whose key is in `folder`; a new key for an empty one.
     pub fn of(folder: &Path) -> anyhow::Result<Self> {
-        let path = folder.join("people-key");
-        let pkcs8 = match std::fs::read(&path) {
-            Ok(pkcs8) => pkcs8,
-            Err(error) if error.kind() == ErrorKind::NotFound => make_key(&path)?,
-            Err(error) => return Err(error).context("cannot read the key that signs tokens"),
-        };
+        let pkcs8 = kept(folder, "people-key", || {
+            let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new());
+            let made = made.map_err(|_| anyhow::anyhow!("no randomness for the key that signs tokens"))?;
+            Ok(made.as_ref().to_vec())
+        })?;
         let key = Ed25519KeyPair::from_pkcs8(&pkcs8);
         let key = key.map_err(|error| anyhow::anyhow!("the file people-key is damaged: {error}"))?;
         Ok(Self { key })
@@ -86,14 +82,4 @@ impl People {
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()));
         format!("{signed}.{signature}")
     }
-}
-
-/// Whoever reads the file can be anybody here, so nobody else may.
-fn make_key(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new());
-    let made = made.map_err(|_| anyhow::anyhow!("no randomness for the key that signs tokens"))?;
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| file.write_all(made.as_ref()));
-    written.context("cannot write the key that signs tokens")?;
-    Ok(made.as_ref().to_vec())
 }

@@ -262,7 +262,7 @@ pub fn not_found() -> Problem {
 pub fn read_problem(error: &ReadError) -> Problem {
     match error {
         ReadError::NoLeader => Problem::new(ProblemType::NoLeader, error.to_string()),
-        ReadError::Lagging { .. } => Problem::new(ProblemType::NoLeader, error.to_string())
+        ReadError::Lagging { .. } => Problem::new(ProblemType::TooStale, error.to_string())
             .field("consistency")
             .limit(limits::INDEX_WAIT.text()),
         ReadError::TooStale { max_age, .. } => Problem::new(ProblemType::TooStale, error.to_string())

@@ -64,6 +64,8 @@ pub async fn read(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     let seen = app.fresh_for(call, may_read).await?;
     let namespaces = app.reader.state().namespaces();
     match target.resolve(&namespaces, actor, Action::ReadPublished) {
+        // Only of a key something is said.
+        Some(Named::Namespace(_)) if wants_meta => Err(not_found()),
         Some(Named::Namespace(namespace)) => list::list(app, call, namespace, seen).await,
         Some(Named::Key(key)) if wants_meta => meta::read(app, key),
         Some(Named::Key(key)) => value(app, call, key, seen),
@@ -165,6 +167,8 @@ pub async fn write(app: &App, call: &Call, body: Body) -> Result<Response<Body>,
     let accepted = write::propose(app, incoming, command).await?;
     let view = write::written(target, &accepted.outcome)?;
     let mut response = write::answer(StatusCode::OK, &view, accepted.index)?;
-    reply::mark_value(&mut response, view.version, &view.digest);
+    if let Some(digest) = &view.digest {
+        reply::mark_value(&mut response, view.version, digest);
+    }
     Ok(response)
 }

@@ -1,5 +1,6 @@
 //! Secrets in lists, views, histories and drafts: shown to who may read them, and nowhere else.
 
+use confman_api::problem::ProblemType;
 use confman_core::access::Role;
 use confman_core::namespace::{Governance, SchemaBinding};
 use confman_core::principal::Principal;
@@ -115,4 +116,22 @@ async fn drafts_are_listed_for_editors_and_are_not_there_for_viewers() {
     for path in ["/drafts/vault", "/drafts/vault/colour", "/drafts/vault/none"] {
         assert_eq!(tree.get(path, "*/*").await.problem().status, 404, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_sealing_key_a_secret_is_refused_and_a_reference_taken() {
+    let mut tree = secrets().await;
+    tree.cluster.kill(0);
+    std::fs::remove_file(tree.cluster.sealing_keys()).expect("the keys were there");
+    tree.cluster.start_node(0);
+    tree.cluster.wait_ready(0).await;
+    let write = |query: &str| Call::new(Method::PUT, tree.url(query), Some(&tree.cluster.reader_key));
+    let plain = write("/config/vault/token").body("application/json", "\"hunter3\"");
+    let plain = plain.send().await.expect("an answer");
+    assert_eq!(plain.problem().kind(), Some(ProblemType::ValidationFailed));
+    assert!(plain.text.contains("sealing"), "it says which setting: {}", plain.text);
+    assert!(!plain.text.contains("hunter"), "{}", plain.text);
+    let reference = write("/config/vault/token?type=secret-ref").body("text/plain", "vault://payments/stripe#key");
+    let reference = reference.send().await.expect("an answer");
+    assert_eq!(reference.status, 200, "{}", reference.text);
 }

@@ -26,7 +26,7 @@ const KNOWN_CALLERS: &[ProblemType] = &[
 /// Of a route whose path names something.
 const NAMED: &[ProblemType] = &[ProblemType::InvalidPath, ProblemType::NotFound];
 /// Of a read that may wait until it is fresh enough.
-const FRESH: &[ProblemType] = &[ProblemType::NoLeader];
+const FRESH: &[ProblemType] = &[ProblemType::NoLeader, ProblemType::TooStale];
 /// Of a read with several representations.
 const NEGOTIATED: &[ProblemType] = &[ProblemType::NotAcceptable];
 /// Of a read that names how old its answer may be.

@@ -77,11 +77,12 @@ impl<V: StateView> Context<'_, V> {
     }
 }
 
-/// Refuses a channel that the namespace has closed. One that nothing is said about is open where the namespace is managed
-/// from; `managed_here` says that this is such a place.
-pub(super) fn check_channel(lineage: &Lineage, caller: &Caller, managed_here: bool) -> Result<(), Rejection> {
+/// Refuses a channel that the namespace has closed; where nothing is said about channels, the caller's is open if
+/// `by_default`: people ask and review from where the namespace is managed, and what takes effect at once may come from
+/// anywhere.
+pub(super) fn check_channel(lineage: &Lineage, caller: &Caller, by_default: bool) -> Result<(), Rejection> {
     let said = effective_workflow(each(lineage)).channels;
-    let is_open = said.map_or(managed_here, |channels| channels.are_open_to(caller.channel));
+    let is_open = said.map_or(by_default, |channels| channels.are_open_to(caller.channel));
     if is_open {
         return Ok(());
     }

@@ -88,7 +88,7 @@ impl<'a, V: StateView> Context<'a, V> {
     /// The namespace at `path`, if it exists, and every existing ancestor, nearest first. The last one is `/`.
     pub(super) fn lineage(&self, path: &NamespacePath) -> Step<Vec<Arc<ConfigNamespace>>, V> {
         let mut lineage = Vec::new();
-        for place in std::iter::once(path.clone()).chain(path.ancestors()) {
+        for place in path.self_and_ancestors() {
             lineage.extend(self.namespace(&place)?);
         }
         Ok(lineage)

@@ -124,7 +124,7 @@ fn pending<V: StateView>(
     let is_this = match &request.subject {
         Subject::Governance(change) => match change.as_ref() {
             GovernanceChange::Settings(change) => change.governance_stamp == Some(stamp),
-            GovernanceChange::Entry { .. } | GovernanceChange::Identity(_) => false,
+            GovernanceChange::Entry { .. } | GovernanceChange::Identity(_) | GovernanceChange::StampKey(_) => false,
         },
         Subject::Key(_) => false,
     };

@@ -6,6 +6,7 @@ use crate::proposal::DeleteEntry;
 use crate::state::StateView;
 
 use super::Accepted;
+use super::caller::check_channel;
 use super::context::{Context, Step, check_may, live_digest};
 use super::judge::{Judged, check};
 use super::publish::NewVersion;
@@ -15,6 +16,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DeleteEntr
     let caller = context.authenticated(&command.actor, &command.namespace)?;
     let lineage = context.existing_lineage(&command.namespace)?;
     check_may(&caller.actor, Action::Publish, &lineage, &command.namespace)?;
+    check_channel(&lineage, &caller, true)?;
     check_no_approval_needed(&lineage, &command.namespace)?;
     let live = context.live(&command.namespace, &command.key)?;
     check_expected(command.expected, live_digest(live.as_ref()))?;

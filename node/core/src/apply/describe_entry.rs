@@ -10,6 +10,7 @@ use crate::state::StateView;
 
 use super::Accepted;
 use super::context::{Context, Step, check_length, check_may, granting_groups, invalid};
+use super::enact;
 use super::governing;
 use super::journal::{Journal, Transition};
 use super::opening::retained;
@@ -38,7 +39,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DescribeEn
         };
         return governing::ask(context, journal, (&caller, &lineage), change);
     }
-    let change = governing::describe(&mut journal, entry, &command.meta);
+    let change = enact::describe(&mut journal, entry, &command.meta);
     let groups = granting_groups(&caller.actor, Action::Govern, &lineage);
     let transition = Transition::new(AuditAction::EntryDescribed, caller.principal(), &command.namespace);
     journal.record(transition.by(&caller, groups).key(&command.key).change(change));

@@ -12,7 +12,7 @@ use crate::verdict::Verdict;
 use crate::webhook::WebhookEvent;
 
 use super::context::{Context, Lineage, Step, invalid, live_digest};
-use super::governing::{self, Enacted};
+use super::enact::{self, Enacted};
 use super::journal::{Journal, Transition};
 use super::judge::{Judged, check, check_protected};
 use super::opening::applied_spec;
@@ -121,9 +121,12 @@ fn enact<V: StateView>(
     } = going;
     let namespace = lineage.first().ok_or_else(|| not_there(request))?;
     let enacted = match change {
-        GovernanceChange::Settings(change) => governing::enact_settings(context, journal, namespace, change)?,
-        GovernanceChange::Entry { key, meta } => governing::enact_entry(context, journal, (namespace, key), meta)?,
-        GovernanceChange::Identity(identity) => governing::enact_identity(context, journal, identity)?,
+        GovernanceChange::Settings(change) => {
+            enact::settings(context, journal, (namespace, &request.requested_by), change)?
+        }
+        GovernanceChange::Entry { key, meta } => enact::entry(context, journal, (namespace, key), meta)?,
+        GovernanceChange::Identity(identity) => enact::identity(context, journal, identity)?,
+        GovernanceChange::StampKey(key) => enact::stamp_key(context, journal, key)?,
     };
     request.state = RequestState::Published;
     request.steps.push(step(context, StepKind::Published, publisher, None));

@@ -17,7 +17,8 @@ pub(super) fn content_digest<V: StateView>(
     base_revision: u64,
 ) -> Step<Digest, V> {
     let base_digest = match change {
-        GovernanceChange::Settings(_) => None,
+        // A key is added to those that are there, whichever they are.
+        GovernanceChange::Settings(_) | GovernanceChange::StampKey(_) => None,
         GovernanceChange::Entry { key, meta: _ } => context.entry(namespace, key)?.as_ref().map(meta_digest),
         GovernanceChange::Identity(_) => Some(Digest::of_canonical(&context.cluster()?.identity)),
     };

@@ -1,7 +1,6 @@
 //! Opens a publish request in the name of an authenticated caller, who must be editor.
 
 use crate::access::Action;
-use crate::outcome::Rejection;
 use crate::proposal::OpenRequest;
 use crate::publish_request::{RequestSpec, RequestState};
 use crate::state::StateView;
@@ -58,9 +57,4 @@ fn check_resubmitted<V: StateView>(context: &Context<'_, V>, command: &OpenReque
             Err(invalid("resubmits", format!("publish request {id} is {state}")))?
         }
     }
-}
-
-/// Refusal of a rollback to what is live: nothing would change.
-pub(super) fn already_live(version: u64) -> Rejection {
-    invalid("toVersion", format!("version {version} is live"))
 }

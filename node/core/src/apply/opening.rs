@@ -25,6 +25,7 @@ use super::journal::{Journal, Transition};
 use super::judge::{Judged, check, check_protected};
 use super::publish::check_not_final;
 use super::review::step;
+use super::roll_back_entry::earlier;
 
 /// A request about to be opened. The caller may submit here; that is checked.
 pub(super) struct Opening<'a> {
@@ -147,10 +148,7 @@ fn proposed<V: StateView>(
         }
         Operation::Rollback => {
             let number = spec.to_version.unwrap_or(0);
-            if live.is_some_and(|live| live.number == number) {
-                Err(invalid("toVersion", format!("version {number} is live")))?;
-            }
-            retained(context, opening.namespace, &spec.key, number)?.value
+            earlier(context, (opening.namespace, &spec.key), live, number)?.value
         }
         Operation::Delete | Operation::Govern => None,
     };

@@ -12,7 +12,7 @@ use crate::state::StateView;
 use crate::webhook::WebhookEvent;
 
 use super::Accepted;
-use super::caller::Caller;
+use super::caller::{Caller, check_channel};
 use super::context::{Context, Lineage, Step, check_may, check_names_no_namespace, granting_groups, live_digest};
 use super::journal::{Journal, Transition};
 use super::judge::{Judged, check, check_protected};
@@ -22,6 +22,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &PutEntry) 
     let caller = context.authenticated(&command.actor, &command.namespace)?;
     let lineage = context.existing_lineage(&command.namespace)?;
     check_may(&caller.actor, Action::Publish, &lineage, &command.namespace)?;
+    check_channel(&lineage, &caller, true)?;
     check_no_approval_needed(&lineage, &command.namespace)?;
     check_names_no_namespace(context, &command.namespace, &command.key)?;
     let live = context.live(&command.namespace, &command.key)?;
@@ -117,7 +118,7 @@ pub(super) fn write<V: StateView>(
 pub(super) fn written(version: &Version) -> Outcome {
     Outcome::EntryWritten {
         version: version.number,
-        digest: version.digest.unwrap_or(Digest::ZERO),
+        digest: version.digest,
         position: version.position,
     }
 }

@@ -11,7 +11,8 @@ use crate::proposal::RegisterStampKey;
 use crate::state::{Change, StateView};
 
 use super::Accepted;
-use super::context::{Context, Step, Stop, invalid};
+use super::add_stamp_key::is_known;
+use super::context::{Context, Step, invalid};
 use super::journal::{Journal, Transition};
 
 pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &RegisterStampKey) -> Step<Accepted, V> {
@@ -20,12 +21,8 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &RegisterSt
         key_id: key.key_id.clone(),
     };
     context.verify(&command.key, |statement| &statement.cluster_id)?;
-    check_key(key, context.time)?;
-    if let Some(known) = context.view.stamp_key(&key.key_id).map_err(Stop::Fault)? {
-        if known == *key {
-            return Ok(Accepted::unchanged(outcome));
-        }
-        Err(invalid("keyId", format!("{} is taken by another key", key.key_id)))?;
+    if is_known(context, key)? {
+        return Ok(Accepted::unchanged(outcome));
     }
     let mut journal = Journal::new(context);
     journal.put(Change::PutStampKey(key.clone()));

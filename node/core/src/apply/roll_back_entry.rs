@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::access::Action;
 use crate::audit::AuditAction;
+use crate::entry::Version;
+use crate::ids::{ConfigKey, NamespacePath};
 use crate::namespace::{each, effective_workflow};
 use crate::planted::{Mistake, is_planted};
 use crate::proposal::RollBackEntry;
@@ -14,9 +16,8 @@ use crate::webhook::WebhookEvent;
 
 use super::Accepted;
 use super::caller::{check_channel, is_managed_from};
-use super::context::{Context, Step, check_length, check_may, check_names_no_namespace};
+use super::context::{Context, Step, check_length, check_may, check_names_no_namespace, invalid};
 use super::judge::{Judged, check, check_protected};
-use super::open_request::already_live;
 use super::opening::{Opening, id_of_entry, open, retained};
 use super::publish::{NewVersion, check_not_final};
 use super::put_entry::{WrittenBy, write};
@@ -27,8 +28,9 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &RollBackEn
     let lineage = context.existing_lineage(&command.namespace)?;
     check_may(&caller.actor, Action::Rollback, &lineage, &command.namespace)?;
     check_names_no_namespace(context, &command.namespace, &command.key)?;
-    if !effective_workflow(each(&lineage)).rolls_back_at_once() && !is_planted(Mistake::RollbackSkipsApproval) {
-        check_channel(&lineage, &caller, is_managed_from(&lineage, &caller))?;
+    let at_once = effective_workflow(each(&lineage)).rolls_back_at_once();
+    check_channel(&lineage, &caller, at_once || is_managed_from(&lineage, &caller))?;
+    if !at_once && !is_planted(Mistake::RollbackSkipsApproval) {
         return open(
             context,
             Opening {
@@ -44,10 +46,8 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &RollBackEn
         );
     }
     let live = context.live(&command.namespace, &command.key)?;
-    if live.as_ref().is_some_and(|live| live.number == command.to_version) {
-        Err(already_live(command.to_version))?;
-    }
-    let old = retained(context, &command.namespace, &command.key, command.to_version)?;
+    let place = (&command.namespace, &command.key);
+    let old = earlier(context, place, live.as_ref(), command.to_version)?;
     let judged = Judged {
         namespace: &command.namespace,
         lineage: &lineage,
@@ -77,6 +77,24 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &RollBackEn
         comment: Some(note),
     };
     write(context, (&caller, &lineage), new, (live.as_ref(), by))
+}
+
+/// The retained version to go back to. Refused where nothing would change: it is live, or the key is deleted and so is it.
+pub(super) fn earlier<V: StateView>(
+    context: &Context<'_, V>,
+    (namespace, key): (&NamespacePath, &ConfigKey),
+    live: Option<&Version>,
+    number: u64,
+) -> Step<Version, V> {
+    if live.is_some_and(|live| live.number == number) {
+        Err(invalid("toVersion", format!("version {number} is live")))?;
+    }
+    let version = retained(context, namespace, key, number)?;
+    if live.is_none() && version.value.is_none() {
+        let detail = format!("version {number} is a deletion, and the key is deleted already");
+        Err(invalid("toVersion", detail))?;
+    }
+    Ok(version)
 }
 
 fn spec(command: &RollBackEntry) -> RequestSpec {

@@ -13,6 +13,7 @@ use crate::state::StateView;
 
 use super::Accepted;
 use super::context::{Context, Step, check_may, invalid};
+use super::enact;
 use super::governing;
 use super::journal::{Journal, Transition};
 
@@ -31,7 +32,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &SetIdentit
     }
     if is_planted(Mistake::AliasByOneAdmin) {
         let mut journal = Journal::new(context);
-        let enacted = governing::enact_identity(context, &mut journal, &command.identity)?;
+        let enacted = enact::identity(context, &mut journal, &command.identity)?;
         let transition = Transition::new(enacted.action, caller.principal(), &root);
         journal.record(transition.by(&caller, BTreeSet::new()).change(enacted.change));
         return Ok(journal.accept(Outcome::IdentitySet));

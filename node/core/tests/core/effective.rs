@@ -62,7 +62,7 @@ fn any_tree() -> impl Strategy<Value = Tree> {
 
 /// The namespaces that are seen through `at`, nearest first.
 fn lineage<'t>(tree: &'t Tree, at: &NamespacePath) -> Vec<&'t (Arc<ConfigNamespace>, Keys)> {
-    let places = std::iter::once(at.clone()).chain(at.ancestors());
+    let places = at.self_and_ancestors();
     let existing: Vec<_> = places.filter_map(|place| tree.get(&place)).collect();
     let reached = inherited(existing.iter().map(|(namespace, _)| namespace.as_ref())).count();
     existing.into_iter().take(reached).collect()
@@ -71,7 +71,7 @@ fn lineage<'t>(tree: &'t Tree, at: &NamespacePath) -> Vec<&'t (Arc<ConfigNamespa
 /// By the definition, from above: each namespace puts its keys over what came so far, but for what is final by then.
 fn by_definition(tree: &Tree, at: &NamespacePath) -> Seen {
     let mut places: Vec<NamespacePath> = Vec::new();
-    for place in std::iter::once(at.clone()).chain(at.ancestors()) {
+    for place in at.self_and_ancestors() {
         let Some((namespace, _)) = tree.get(&place) else {
             continue;
         };

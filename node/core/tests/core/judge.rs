@@ -123,7 +123,7 @@ impl Judge {
                 let asked = self.asked.get_mut(command.request_id.as_str());
                 asked.expect("it was submitted").is_over = true;
             }
-            Command::RegisterStampKey(_) => {}
+            Command::RegisterStampKey(_) | Command::AddStampKey(_) => {}
             Command::DeleteEntry(_)
             | Command::DeleteDraft(_)
             | Command::PublishApproved(_)

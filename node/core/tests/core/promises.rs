@@ -1,9 +1,13 @@
 //! What people rely on, each promise by its name: the scenarios that show it kept, and what scenarios cannot say.
 
-use confman_core::publish_request::{Operation, RequestSpec};
+use confman_core::access::Role;
+use confman_core::namespace::Governance;
+use confman_core::outcome::Outcome;
+use confman_core::publish_request::{Decision, Operation, RequestSpec};
+use confman_core::state::StateView as _;
 use confman_core::value::ConfigValue;
 
-use crate::builders::{spec, value, workflow};
+use crate::builders::{caller, governance, path, reviewing_over_http, spec, subject, value, verdict, workflow};
 use crate::scenario::{played, run};
 use crate::scenarios;
 use crate::world::World;
@@ -131,4 +135,25 @@ fn going_back_to_any_version_even_of_a_deleted_key_gives_its_exact_bytes() {
         assert_eq!(bytes, Some(value.canonical_bytes()), "version {number}");
         assert_eq!(live.number, values.len() as u64 + 1 + number, "a new version");
     }
+}
+
+#[test]
+fn approved_settings_are_updated_by_who_asked_for_them() {
+    let payments = |approvers| Governance {
+        workflow: Some(workflow(approvers)),
+        ..governance(&[(Role::Admin, &["ann"])])
+    };
+    let mut world = World::new();
+    let declared = world.declare("root", "/payments", "payments", payments(2));
+    assert_eq!(verdict(&declared), "ok");
+    let declared = world.declare("ann", "/payments", "payments", payments(1));
+    let Ok(Outcome::GovernancePending { request_id, .. }) = declared else {
+        panic!("{declared:?}");
+    };
+    let statement = world.review_statement("root", request_id.as_str(), Decision::Approve);
+    let approval = reviewing_over_http(request_id.as_str(), caller("root"), &statement);
+    assert_eq!(verdict(&world.apply(approval)), "ok");
+    let namespace = world.state.namespace(&path("/payments"));
+    let namespace = namespace.expect("memory does not fail").expect("it was declared");
+    assert_eq!(namespace.updated_by, subject("ann"));
 }

@@ -16,7 +16,7 @@ use crate::world::World;
 
 fn lineage(world: &World, request: &PublishRequest) -> Vec<Arc<ConfigNamespace>> {
     let at = &request.namespace;
-    let places = std::iter::once(at.clone()).chain(at.ancestors());
+    let places = at.self_and_ancestors();
     places
         .filter_map(|place| world.state.namespace(&place).expect("memory is always readable"))
         .collect()

@@ -88,6 +88,7 @@ fn of_governance(
             (entry.and_then(|entry| json(&entry.meta)), json(meta))
         }
         GovernanceChange::Identity(identity) => (cluster.and_then(|cluster| json(&cluster.identity)), json(identity)),
+        GovernanceChange::StampKey(key) => (None, json(key)),
     };
     let differ = |after: ConfigValue| DiffView::of(diff(before.as_ref(), Some(&after), false), false);
     Ok(after.map(differ))

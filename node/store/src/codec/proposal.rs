@@ -25,7 +25,7 @@ pub struct ProposalBody {
     fingerprint: Option<Vec<u8>>,
     #[prost(
         oneof = "CommandBody",
-        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39"
+        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40"
     )]
     command: Option<CommandBody>,
 }
@@ -105,6 +105,9 @@ pub enum CommandBody {
     /// [`Command::NoteRotation`].
     #[prost(message, tag = "39")]
     NoteRotation(DocumentBody),
+    /// [`Command::AddStampKey`].
+    #[prost(message, tag = "40")]
+    AddStampKey(DocumentBody),
 }
 
 impl Record for Proposal {
@@ -175,6 +178,7 @@ impl Record for Proposal {
             | Command::DescribeEntry(_)
             | Command::PutSchema(_)
             | Command::SetIdentity(_)
+            | Command::AddStampKey(_)
             | Command::IssueApiKey(_)
             | Command::RevokeApiKey(_)
             | Command::RecordDelivery(_)
@@ -206,6 +210,7 @@ impl From<&Command> for CommandBody {
             Command::DescribeEntry(command) => Self::DescribeEntry(DocumentBody::of(command)),
             Command::PutSchema(command) => Self::PutSchema(DocumentBody::of(command)),
             Command::SetIdentity(command) => Self::SetIdentity(DocumentBody::of(command)),
+            Command::AddStampKey(command) => Self::AddStampKey(DocumentBody::of(command)),
             Command::IssueApiKey(command) => Self::IssueApiKey(DocumentBody::of(command)),
             Command::RevokeApiKey(command) => Self::RevokeApiKey(DocumentBody::of(command)),
             Command::RecordDelivery(command) => Self::RecordDelivery(DocumentBody::of(command)),
@@ -238,6 +243,7 @@ impl TryFrom<CommandBody> for Command {
             CommandBody::DescribeEntry(body) => Self::DescribeEntry(body.read("command.describeEntry")?),
             CommandBody::PutSchema(body) => Self::PutSchema(body.read("command.putSchema")?),
             CommandBody::SetIdentity(body) => Self::SetIdentity(body.read("command.setIdentity")?),
+            CommandBody::AddStampKey(body) => Self::AddStampKey(body.read("command.addStampKey")?),
             CommandBody::IssueApiKey(body) => Self::IssueApiKey(body.read("command.issueApiKey")?),
             CommandBody::RevokeApiKey(body) => Self::RevokeApiKey(body.read("command.revokeApiKey")?),
             CommandBody::RecordDelivery(body) => Self::RecordDelivery(body.read("command.recordDelivery")?),

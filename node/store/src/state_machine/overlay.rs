@@ -311,7 +311,7 @@ impl View<Overlay> {
         let head = self.audit_head()?;
         self.put_only(Family::Audit, &keys::audit_event(index, seq), &codec::encode(event));
         let namespace = &event.resource.namespace;
-        let subtrees = std::iter::once(namespace.clone()).chain(namespace.ancestors());
+        let subtrees = namespace.self_and_ancestors();
         for path in subtrees.filter(|path| !path.is_root()) {
             self.put_only(Family::Audit, &keys::audit_in_subtree(&path, index, seq), &[]);
         }

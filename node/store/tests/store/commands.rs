@@ -1,10 +1,10 @@
 //! One sample of every command.
 
 use confman_core::proposal::{
-    AuthenticatedReview, Command, DeclareNamespace, DeleteDraft, DeleteEntry, DeleteNamespace, DescribeEntry,
-    IssueApiKey, NoteRotation, OpenRequest, Precondition, PutDraft, PutNamespace, PutSchema, RecordDelivery,
-    RegisterStampKey, ReleaseNamespace, Review, ReviewRequest, RevokeApiKey, RollBackEntry, SetIdentity, SubmitRequest,
-    WithdrawCause, WithdrawRequest,
+    AddStampKey, AuthenticatedReview, Command, DeclareNamespace, DeleteDraft, DeleteEntry, DeleteNamespace,
+    DescribeEntry, IssueApiKey, NoteRotation, OpenRequest, Precondition, PutDraft, PutNamespace, PutSchema,
+    RecordDelivery, RegisterStampKey, ReleaseNamespace, Review, ReviewRequest, RevokeApiKey, RollBackEntry,
+    SetIdentity, SubmitRequest, WithdrawCause, WithdrawRequest,
 };
 use confman_core::publish_request::Decision;
 use confman_core::stamp::{GovernanceStatement, RequesterStatement, StampKeyStatement};
@@ -226,6 +226,13 @@ fn governing_commands() -> Vec<(&'static str, Command)> {
             Command::SetIdentity(SetIdentity {
                 actor: actor(),
                 identity: identity(),
+            }),
+        ),
+        (
+            "add-stamp-key",
+            Command::AddStampKey(AddStampKey {
+                actor: actor(),
+                key: stamp_key(),
             }),
         ),
         (

@@ -396,7 +396,7 @@ fn check_wire(golden: &mut Golden) {
     );
     let outcome = Outcome::EntryWritten {
         version: 5,
-        digest: Digest::from_bytes([5; 32]),
+        digest: Some(Digest::from_bytes([5; 32])),
         position: position(20),
     };
     let rejection = Rejection::SelfApproval {

@@ -10,8 +10,8 @@ use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::namespace::{NamespaceSettings, schema_lineage};
 use confman_core::principal::Actor;
 use confman_core::proposal::{
-    Command, DeleteDraft, DeleteEntry, DeleteNamespace, DescribeEntry, IssueApiKey, OpenRequest, Precondition,
-    PutDraft, PutNamespace, PutSchema, RevokeApiKey, RollBackEntry, SetIdentity,
+    AddStampKey, Command, DeleteDraft, DeleteEntry, DeleteNamespace, DescribeEntry, IssueApiKey, OpenRequest,
+    Precondition, PutDraft, PutNamespace, PutSchema, RevokeApiKey, RollBackEntry, SetIdentity,
 };
 use confman_core::publish_request::{Decision, Operation, RequestSpec};
 use confman_core::schema::{KeyRules, Violation};
@@ -91,6 +91,10 @@ impl Step<'_> {
                 path: path(self.target),
                 text: self.or("text", "{}").to_owned(),
                 expected_revision: self.number("revision"),
+            }),
+            "adds-stamp-key" => Command::AddStampKey(AddStampKey {
+                actor,
+                key: self.stamp_key(world),
             }),
             "identifies" => self.identify(world, actor),
             "issues" => self.issue(actor),
@@ -245,7 +249,7 @@ impl Step<'_> {
             return None;
         }
         let outdated = self.option("outdated");
-        let places = std::iter::once(namespace.clone()).chain(namespace.ancestors());
+        let places = namespace.self_and_ancestors();
         let lineage: Vec<_> = places
             .filter_map(|place| world.state.namespace(&place).expect("memory is always readable"))
             .collect();

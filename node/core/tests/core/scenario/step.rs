@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use confman_core::access::Role;
+use confman_core::cluster::StampKey;
 use confman_core::digest::Digest;
 use confman_core::ids::NamespacePath;
 use confman_core::namespace::{
@@ -161,13 +162,18 @@ impl<'a> Step<'a> {
         initialise(self.target, &self.list("admins"), floor, Some(key))
     }
 
-    fn register(&self, world: &World) -> Command {
+    /// The key that the line names, for `days=` from now.
+    pub(super) fn stamp_key(&self, world: &World) -> StampKey {
         let days = i64::try_from(self.number("days").unwrap_or(90)).expect("a few days");
         let not_after = confman_core::ids::Timestamp::from_millis(world.now.as_millis() + days * 86_400_000);
+        stamp_key(self.target, not_after)
+    }
+
+    fn register(&self, world: &World) -> Command {
         Command::RegisterStampKey(RegisterStampKey {
             key: self.signed(StampKeyStatement {
                 cluster_id: cluster_id(self.or("cluster", "c1")),
-                key: stamp_key(self.target, not_after),
+                key: self.stamp_key(world),
             }),
         })
     }
