@@ -12,6 +12,7 @@ const PEER_METHODS: &[(&str, &str, bool, bool)] = &[
     ("forward", "Forward", true, true),
     ("read_index", "ReadIndex", false, false),
     ("report", "Report", false, false),
+    ("membership", "Membership", false, false),
 ];
 
 fn main() {

@@ -26,6 +26,7 @@ pub mod render;
 pub mod reply;
 pub mod rollback;
 pub mod schemas;
+pub mod stamp_keys;
 pub mod target;
 pub mod trace;
 pub mod watch;
@@ -49,6 +50,7 @@ use crate::metrics::Metrics;
 use crate::propose::Proposer;
 use crate::raft::Raft;
 use crate::raft::bootstrap::Bootstrap;
+use crate::raft::membership::Membership;
 use crate::raft::report::Reporter;
 use crate::read::{Consistency, Reader, Seen};
 use crate::rotation::Rotation;
@@ -71,6 +73,8 @@ pub struct App {
     pub judge: Judge,
     /// What the members say of themselves.
     pub reporter: Reporter,
+    /// Who is a member.
+    pub membership: Membership,
     /// Sizes for the metrics.
     pub stats: StoreStats,
     /// Who is let in.

@@ -106,6 +106,7 @@ impl Node {
     /// Stops in order: not ready any more, leadership handed over, requests drained, Raft stopped, store closed.
     pub async fn stop(self) {
         self.app.stopping.cancel();
+        // Without a successor it stops all the same.
         handover::hand_over(&self.raft).await;
         self.clients.stop(DRAIN).await;
         if let Err(error) = self.raft.shutdown().await {

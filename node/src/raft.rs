@@ -1,4 +1,4 @@
-//! Raft between nodes: settings, network, server, bootstrap, snapshots, handover.
+//! Raft between nodes: settings, network, server, bootstrap, membership, snapshots, handover.
 
 pub mod bootstrap;
 pub mod call_error;
@@ -7,6 +7,7 @@ pub mod forward;
 pub mod freshness;
 pub mod handover;
 pub mod leadership;
+pub mod membership;
 pub mod network;
 pub mod peers;
 pub mod report;

@@ -1,5 +1,6 @@
 //! How the cluster does, for those who look after it.
 
+use confman_core::cluster::StampKey;
 use confman_core::ids::ClusterId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -73,4 +74,88 @@ pub struct DiskView {
     pub free_bytes: u64,
     /// Bytes of the file system.
     pub total_bytes: u64,
+}
+
+/// A change of who is a member: one of its fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MembershipBody {
+    /// `host:port` of a node that is to be a member: it must be started for this cluster, with an empty volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add: Option<String>,
+    /// Node id of a member that is to be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remove: Option<String>,
+}
+
+/// What has become of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MembershipState {
+    /// It is a member, and votes by itself once it has caught up.
+    Learner,
+    /// It votes.
+    Voter,
+    /// It is no member.
+    Removed,
+}
+
+/// What came of a change of who is a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MembershipView {
+    /// Whom it was about.
+    pub node_id: String,
+    /// What has become of it.
+    pub state: MembershipState,
+}
+
+/// Who is to lead.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransferBody {
+    /// Node id of a voter; without it the leadership goes to the voter that is closest to the leader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// Who leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaderView {
+    /// Its node id.
+    pub leader: String,
+}
+
+/// The newest snapshot of the node that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotView {
+    /// The node.
+    pub node_id: String,
+    /// Index of the last entry in it.
+    pub snapshot_index: u64,
+}
+
+/// The keys that admission may stamp with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StampKeysView {
+    /// Every one, also those that have ended.
+    #[schema(value_type = Vec<StampKeySchema>)]
+    pub items: Vec<StampKey>,
+}
+
+/// The schema of a [`StampKey`], a public key of the admission service.
+#[derive(ToSchema)]
+#[schema(as = StampKey, rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct StampKeySchema {
+    /// Its name: 1 to 64 of `[A-Za-z0-9._-]`.
+    key_id: String,
+    /// Ed25519 public key (RFC 8032): 32 bytes in standard base64.
+    public_key: String,
+    /// Stamps of later are refused; at most 90 days ahead when it is added.
+    #[schema(value_type = String, format = DateTime)]
+    not_after: String,
 }

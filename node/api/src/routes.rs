@@ -359,6 +359,11 @@ routes! {
     ReadIdentity: Public Get "/api/v1/admin/identity", Known, "Reads what can authenticate a person", READ_ONE;
     WriteIdentity: Public Put "/api/v1/admin/identity", Known,
         "Changes what can authenticate a person, which becomes a publish request", NONE;
+    ReadStampKeys: Public Get "/api/v1/admin/stamp-keys", Known, "Lists the keys that admission stamps with", READ_ONE;
+    AddStampKey: Public Post "/api/v1/admin/stamp-keys", Known, "Adds a stamp key once another admin agrees", NONE;
+    ChangeMembership: Public Post "/api/v1/admin/membership", Known, "Adds or removes a member of the cluster", NONE;
+    TransferLeader: Public Post "/api/v1/admin/transfer-leader", Known, "Hands the leadership to another node", NONE;
+    TakeSnapshot: Public Post "/api/v1/admin/snapshot", Known, "Takes a snapshot of the node that answers", NONE;
     Whoami: Public Get "/api/v1/whoami", Known, "Tells who the caller is and which roles they have", NONE;
     OpenApi: Public Get "/api/v1/openapi.json", Open, "This description", NONE;
     Health: Public Get "/health", Open, "Tells whether the process works; never depends on a quorum", NONE;

@@ -21,7 +21,7 @@ use super::observe::Observed;
 use super::trace::Trace;
 use super::{
     App, SharedApp, admin, audit, config, drafts, effective, health, history, identity, internal, keys, login,
-    namespaces, poll, publish_requests, reply, rollback, schemas, watch, whoami,
+    namespaces, poll, publish_requests, reply, rollback, schemas, stamp_keys, watch, whoami,
 };
 
 /// Route label of what has no row.
@@ -177,6 +177,11 @@ async fn dispatch(app: &App, call: &Call, body: Body) -> Result<Response<Body>, 
         RouteId::ClusterStatus => admin::status(app, call).await,
         RouteId::ReadIdentity => identity::read(app, call).await,
         RouteId::WriteIdentity => identity::write(app, call, body).await,
+        RouteId::ReadStampKeys => stamp_keys::read(app, call).await,
+        RouteId::AddStampKey => stamp_keys::add(app, call, body).await,
+        RouteId::ChangeMembership => admin::change_membership(app, call, body).await,
+        RouteId::TransferLeader => admin::transfer_leader(app, call, body).await,
+        RouteId::TakeSnapshot => admin::take_snapshot(app, call, body).await,
         RouteId::Whoami => whoami::read(app, call),
         RouteId::OpenApi => Ok(health::description()),
         RouteId::Health => health::alive(),

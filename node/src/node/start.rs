@@ -24,6 +24,7 @@ use crate::raft::bootstrap::{Bootstrap, BootstrapOptions, BootstrapParts};
 use crate::raft::channel::Connector;
 use crate::raft::forward::Forwarder;
 use crate::raft::freshness::Freshness;
+use crate::raft::membership::Membership;
 use crate::raft::peers::Peers;
 use crate::raft::report::Reporter;
 use crate::raft::server::PeerService;
@@ -264,6 +265,7 @@ impl Parts {
             volume.stats.clone(),
             options.data_dir.clone(),
         );
+        let membership = Membership::new(raft.clone(), peers.clone());
         let bootstrap = Bootstrap::new(
             BootstrapOptions {
                 cluster_id: options.cluster_id.clone(),
@@ -292,6 +294,7 @@ impl Parts {
             raft: raft.clone(),
             judge,
             reporter,
+            membership,
             stats: volume.stats.clone(),
             authenticator,
             rotation: Rotation::new(volume.reader.clone(), metrics.clone()),
@@ -360,6 +363,7 @@ impl Parts {
             authenticator: Arc::clone(&self.app.authenticator),
             freshness: self.freshness.clone(),
             reporter: self.app.reporter.clone(),
+            membership: self.app.membership.clone(),
         })
         .max_decoding_message_size(MAX_FRAME_BYTES)
         .max_encoding_message_size(MAX_FRAME_BYTES);
@@ -391,6 +395,7 @@ impl Parts {
         let (leads, leading) = tokio::sync::watch::channel(false);
         tracker.spawn(leadership::follow(self.raft.clone(), leads, stop()));
         tracker.spawn(self.webhooks.clone().run(leading.clone(), stop()));
+        tracker.spawn(self.app.membership.clone().tend(leading.clone(), stop()));
         let rotation = self.app.rotation.clone();
         tracker.spawn(rotation.run(self.proposer.clone(), leading, stop()));
         tracker.spawn(self.app.metrics.clone().watch_leader(self.raft.clone(), stop()));

@@ -222,7 +222,9 @@ impl Bootstrap {
     async fn ask_everybody(&self, body: &Initialise) -> Result<BTreeMap<NodeId, Member>, Problem> {
         let token_sha256 = Bytes::copy_from_slice(&sha256(body.token.trim().as_bytes()));
         let others = body.members.iter().skip(1);
-        let answers = futures::future::join_all(others.map(|address| self.hello(address, token_sha256.clone()))).await;
+        let answers =
+            futures::future::join_all(others.map(|address| ask_who(&self.inner.peers, address, token_sha256.clone())))
+                .await;
         let own = Member {
             address: self.inner.options.advertised.clone(),
         };
@@ -238,23 +240,6 @@ impl Bootstrap {
             }
         }
         Ok(members)
-    }
-
-    async fn hello(&self, address: &str, token_sha256: Bytes) -> Result<HelloResponse, String> {
-        let channel = self
-            .inner
-            .peers
-            .connector()
-            .channel(address)
-            .map_err(|error| error.to_string())?;
-        let headers = CallHeaders::new(self.inner.peers.speaker(), 0);
-        let mut client = BootstrapClient::with_interceptor(channel, headers);
-        let frame = Frame::of(&HelloRequest { token_sha256 });
-        match tokio::time::timeout(HELLO_TIMEOUT, client.hello(frame)).await {
-            Ok(Ok(answer)) => answer.into_inner().read().map_err(|status| status.message().to_owned()),
-            Ok(Err(status)) => Err(status.message().to_owned()),
-            Err(_) => Err(format!("no answer within {} ms", HELLO_TIMEOUT.as_millis())),
-        }
     }
 
     async fn initialise_raft(&self, members: BTreeMap<NodeId, Member>) -> Result<(), Problem> {
@@ -320,6 +305,19 @@ impl super::service::bootstrap_server::Bootstrap for Bootstrap {
             same_token,
         };
         Ok(Response::new(Frame::of(&response)))
+    }
+}
+
+/// Who is at `address`, and whether it is empty and was given the token with this digest.
+pub(super) async fn ask_who(peers: &Peers, address: &str, token_sha256: Bytes) -> Result<HelloResponse, String> {
+    let channel = peers.connector().channel(address).map_err(|error| error.to_string())?;
+    let headers = CallHeaders::new(peers.speaker(), 0);
+    let mut client = BootstrapClient::with_interceptor(channel, headers);
+    let frame = Frame::of(&HelloRequest { token_sha256 });
+    match tokio::time::timeout(HELLO_TIMEOUT, client.hello(frame)).await {
+        Ok(Ok(answer)) => answer.into_inner().read().map_err(|status| status.message().to_owned()),
+        Ok(Err(status)) => Err(status.message().to_owned()),
+        Err(_) => Err(format!("no answer within {} ms", HELLO_TIMEOUT.as_millis())),
     }
 }
 

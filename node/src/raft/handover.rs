@@ -14,15 +14,18 @@ const WATCHDOG: Duration = Duration::from_secs(3);
 /// A voter that was not heard for this long is no candidate.
 const RECENTLY: Duration = Duration::from_secs(1);
 
-/// Hands the leadership over if this node leads. Returns when another node leads, or there is none to hand it to.
-pub async fn hand_over(raft: &Raft) {
-    let Some(successor) = best_voter(raft) else {
-        return;
-    };
+/// Hands the leadership over if this node leads. Returns when another node leads, and which; none if there is none to
+/// hand it to, or it was not taken in time.
+pub async fn hand_over(raft: &Raft) -> Option<NodeId> {
+    hand_over_to(raft, best_voter(raft)?).await
+}
+
+/// Hands the leadership of this node over to the voter `successor`.
+pub async fn hand_over_to(raft: &Raft, successor: NodeId) -> Option<NodeId> {
     tracing::info!(successor, "handing the leadership over");
     if let Err(error) = raft.trigger().transfer_leader(successor).await {
         tracing::warn!(%error, "the leadership cannot be handed over");
-        return;
+        return None;
     }
     let own = *raft.node_id();
     let wait = raft.wait(Some(WATCHDOG));
@@ -31,8 +34,14 @@ pub async fn hand_over(raft: &Raft) {
         "another leader",
     );
     match led_by_another.await {
-        Ok(metrics) => tracing::info!(leader = metrics.current_leader, "the leadership is handed over"),
-        Err(error) => tracing::warn!(%error, "no other leader in time; stopping anyway"),
+        Ok(metrics) => {
+            tracing::info!(leader = metrics.current_leader, "the leadership is handed over");
+            metrics.current_leader
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no other leader in time");
+            None
+        }
     }
 }
 

@@ -20,9 +20,10 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Raft;
 use super::forward;
 use super::freshness::Freshness;
+use super::membership::Membership;
 use super::report::Reporter;
 use super::service::peer_server::Peer;
-use super::wire::Frame;
+use super::wire::{Frame, MembershipRequest, MembershipResponse};
 use crate::auth::authenticator::Authenticator;
 use crate::propose::Proposer;
 
@@ -43,6 +44,8 @@ pub struct PeerService {
     pub freshness: Freshness,
     /// What this node says of itself.
     pub reporter: Reporter,
+    /// Who is a member.
+    pub membership: Membership,
 }
 
 type Frames = Pin<Box<dyn Stream<Item = Result<Frame, Status>> + Send>>;
@@ -123,6 +126,15 @@ impl Peer for PeerService {
             .map_err(|error| Status::unavailable(error.to_string()))?;
         let body = wire::encode_log_id(linearizer.read_log_id().log_id());
         Ok(Response::new(Frame::new(body)))
+    }
+
+    async fn membership(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        let request: MembershipRequest = request.into_inner().read()?;
+        let ask = request
+            .ask
+            .ok_or_else(|| Status::invalid_argument("nothing that this node knows is asked"))?;
+        let changed = self.membership.change_here(&ask).await?;
+        Ok(Response::new(Frame::of(&MembershipResponse::of(changed))))
     }
 
     async fn report(&self, _request: Request<Frame>) -> Result<Response<Frame>, Status> {

@@ -11,6 +11,7 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Request, Status};
 
 use super::forward::Forwarded;
+use super::membership::{Changed, MembershipError};
 use crate::auth::credential::Credential;
 
 /// Version of the protocol between peers; a peer that speaks another is refused.
@@ -101,6 +102,85 @@ pub struct MemberReport {
     /// Bytes of its file system; 0 if it cannot tell.
     #[prost(uint64, tag = "9")]
     pub total_bytes: u64,
+}
+
+/// What an admin asks of the leader.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct MembershipRequest {
+    /// What; none from a newer peer.
+    #[prost(oneof = "MembershipAsk", tags = "1, 2, 3")]
+    pub ask: Option<MembershipAsk>,
+}
+
+/// The changes that can be asked for.
+#[derive(Clone, PartialEq, Eq, prost::Oneof)]
+pub enum MembershipAsk {
+    /// Whoever is at this address, `host:port`, becomes a member.
+    #[prost(string, tag = "1")]
+    Add(String),
+    /// This node is a member no longer.
+    #[prost(uint64, tag = "2")]
+    Remove(u64),
+    /// This voter leads; 0: the one that is closest to it.
+    #[prost(uint64, tag = "3")]
+    Transfer(u64),
+}
+
+/// Answer to [`MembershipRequest`].
+#[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
+pub struct MembershipResponse {
+    /// Whom it is about.
+    #[prost(uint64, tag = "1")]
+    pub node_id: u64,
+    /// What has become of it.
+    #[prost(enumeration = "MembershipState", tag = "2")]
+    pub state: i32,
+}
+
+/// What has become of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum MembershipState {
+    /// Not said: a newer peer.
+    Unspecified = 0,
+    /// It is a member and does not vote yet.
+    Learner = 1,
+    /// It votes.
+    Voter = 2,
+    /// It is no member.
+    Removed = 3,
+    /// It leads.
+    Leads = 4,
+}
+
+impl MembershipResponse {
+    /// The answer that says `changed`.
+    pub fn of(changed: Changed) -> Self {
+        let (state, node_id) = match changed {
+            Changed::Learner(id) => (MembershipState::Learner, id),
+            Changed::Voter(id) => (MembershipState::Voter, id),
+            Changed::Removed(id) => (MembershipState::Removed, id),
+            Changed::Leads(id) => (MembershipState::Leads, id),
+        };
+        Self {
+            node_id,
+            state: state.into(),
+        }
+    }
+
+    /// What it says.
+    pub fn read(self) -> Result<Changed, MembershipError> {
+        match self.state() {
+            MembershipState::Learner => Ok(Changed::Learner(self.node_id)),
+            MembershipState::Voter => Ok(Changed::Voter(self.node_id)),
+            MembershipState::Removed => Ok(Changed::Removed(self.node_id)),
+            MembershipState::Leads => Ok(Changed::Leads(self.node_id)),
+            MembershipState::Unspecified => {
+                let detail = "the leader is newer than this node".to_owned();
+                Err(MembershipError::Unknown(detail))
+            }
+        }
+    }
 }
 
 /// Why a forwarded write has no answer.

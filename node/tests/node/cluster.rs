@@ -32,6 +32,8 @@ const METRICS: u16 = 9090;
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) nodes: u8,
+    /// Nodes beside them that are no members at first.
+    pub(crate) spares: u8,
     pub(crate) workflow: Workflow,
     pub(crate) snapshot_log_bytes: u64,
     pub(crate) keep_log_entries: u64,
@@ -44,6 +46,7 @@ impl Settings {
     pub(crate) fn nodes(nodes: u8) -> Self {
         Self {
             nodes,
+            spares: 0,
             workflow: Workflow::REVIEWED,
             snapshot_log_bytes: 64 << 20,
             keep_log_entries: 10_000,
@@ -51,6 +54,11 @@ impl Settings {
             login_failures: 100_000,
             environment: Vec::new(),
         }
+    }
+
+    /// With places for nodes that join later.
+    pub(crate) fn with_spares(self, spares: u8) -> Self {
+        Self { spares, ..self }
     }
 
     /// Every node is started with `variable` too.
@@ -113,7 +121,7 @@ impl Cluster {
             reader_key: key(),
             stranger_key: key(),
             network: [20 + unique[0] % 200, unique[1]],
-            processes: (0..settings.nodes).map(|_| None).collect(),
+            processes: (0..settings.nodes + settings.spares).map(|_| None).collect(),
             settings,
             folder: tempfile::tempdir().expect("a temporary folder"),
         };
@@ -265,6 +273,12 @@ impl Cluster {
         self.processes[usize::from(index)] = None;
     }
 
+    /// Kills node `index` and empties its volume.
+    pub(crate) fn lose_volume(&mut self, index: u8) {
+        self.kill(index);
+        std::fs::remove_dir_all(self.data_folder(index)).expect("the folder was there");
+    }
+
     /// A courier for one node.
     pub(crate) fn courier(&self, index: u8) -> CourierClient {
         self.courier_at(vec![self.internal_url(index)])
@@ -317,7 +331,8 @@ impl Cluster {
     }
 
     pub(crate) fn running_nodes(&self) -> impl Iterator<Item = u8> {
-        (0..self.settings.nodes).filter(|index| self.processes[usize::from(*index)].is_some())
+        let all = 0..self.settings.nodes + self.settings.spares;
+        all.filter(|index| self.processes[usize::from(*index)].is_some())
     }
 
     pub(crate) async fn wait_ready(&self, index: u8) {

@@ -23,6 +23,7 @@ mod issuer;
 mod keys;
 mod login;
 mod logs;
+mod membership;
 mod metrics;
 mod people;
 mod process;

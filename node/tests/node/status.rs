@@ -11,19 +11,26 @@ use crate::workflow::{declare_apps, publish, reader};
 
 /// Three nodes whose reader is an admin of `/`.
 async fn administered() -> (Cluster, ReadClient) {
-    let cluster = Cluster::start(Settings::nodes(3));
-    let mut body = cluster.initialise();
-    body.root_admins.push(Principal::api_key("reader"));
-    let courier = cluster.courier(0);
-    eventually("the cluster is bootstrapped", async || courier.initialise(&body).await).await;
-    for node in 0..3 {
-        cluster.wait_ready(node).await;
-    }
+    let cluster = running(Settings::nodes(3)).await;
     let admin = reader(&cluster, 0);
     (cluster, admin)
 }
 
-fn at<'s>(status: &'s ClusterStatusView, address: &str) -> &'s ClusterMemberView {
+/// A cluster whose reader is an admin of `/`.
+pub(crate) async fn running(settings: Settings) -> Cluster {
+    let nodes = settings.nodes;
+    let cluster = Cluster::start(settings);
+    let mut body = cluster.initialise();
+    body.root_admins.push(Principal::api_key("reader"));
+    let courier = cluster.courier(0);
+    eventually("the cluster is bootstrapped", async || courier.initialise(&body).await).await;
+    for node in 0..nodes {
+        cluster.wait_ready(node).await;
+    }
+    cluster
+}
+
+pub(crate) fn at<'s>(status: &'s ClusterStatusView, address: &str) -> &'s ClusterMemberView {
     let member = status.members.iter().find(|member| member.address == address);
     member.expect("a member at this address")
 }

@@ -18,6 +18,9 @@ pub(super) fn body(id: RouteId) -> Option<RequestBody> {
         RouteId::AdminRollBack => named("NamedRollbackBody"),
         RouteId::CreateNamespace => named("CreateNamespaceBody"),
         RouteId::IssueKey => named("IssueKeyBody"),
+        RouteId::AddStampKey => named("StampKey"),
+        RouteId::ChangeMembership => named("MembershipBody"),
+        RouteId::TransferLeader => Some(optional(reference("TransferBody"))),
         RouteId::WriteNamespace | RouteId::WriteSchema | RouteId::WriteIdentity => Some(json(any_content())),
         RouteId::ListRoot
         | RouteId::ReadConfig
@@ -45,6 +48,8 @@ pub(super) fn body(id: RouteId) -> Option<RequestBody> {
         | RouteId::RevokeKey
         | RouteId::ClusterStatus
         | RouteId::ReadIdentity
+        | RouteId::ReadStampKeys
+        | RouteId::TakeSnapshot
         | RouteId::Whoami
         | RouteId::OpenApi
         | RouteId::Health

@@ -9,7 +9,10 @@ use crate::audit::{
     AuditActorSchema, AuditChangeSchema, AuditEventSchema, AuditHeadView, AuditResourceSchema, AuditVerifyView,
     AuditWorkflowSchema, BrokenView,
 };
-use crate::cluster::{ClusterMemberView, ClusterStatusView, DiskView, MemberReportView};
+use crate::cluster::{
+    ClusterMemberView, ClusterStatusView, DiskView, LeaderView, MemberReportView, MembershipBody, MembershipState,
+    MembershipView, SnapshotView, StampKeySchema, StampKeysView, TransferBody,
+};
 use crate::config::{ConfigValueView, KeyView, MetaPatch, PositionView, WrittenView};
 use crate::diff::{BinaryView, DiffEntryView, DiffView};
 use crate::draft::{DraftView, DraftWrittenView};
@@ -69,6 +72,14 @@ pub(super) fn components() -> ComponentsBuilder {
         .schema_from::<ResetReason>()
         .schema_from::<ClosedView>()
         .schema_from::<ClosedReason>()
+        .schema_from::<StampKeySchema>()
+        .schema_from::<StampKeysView>()
+        .schema_from::<MembershipBody>()
+        .schema_from::<MembershipView>()
+        .schema_from::<MembershipState>()
+        .schema_from::<TransferBody>()
+        .schema_from::<LeaderView>()
+        .schema_from::<SnapshotView>()
         .schema_from::<ClusterStatusView>()
         .schema_from::<ClusterMemberView>()
         .schema_from::<MemberReportView>()

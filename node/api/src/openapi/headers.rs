@@ -44,6 +44,7 @@ pub(super) fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         | RouteId::CreateNamespace
         | RouteId::DescribeConfig
         | RouteId::RevokeKey
+        | RouteId::AddStampKey
         | RouteId::WriteIdentity => &[IDEMPOTENCY],
         RouteId::AuditRoot | RouteId::Audit | RouteId::AdminAuditRoot | RouteId::AdminAudit => &[(
             "Accept",
@@ -71,6 +72,10 @@ pub(super) fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         | RouteId::ListKeys
         | RouteId::ClusterStatus
         | RouteId::ReadIdentity
+        | RouteId::ReadStampKeys
+        | RouteId::ChangeMembership
+        | RouteId::TransferLeader
+        | RouteId::TakeSnapshot
         | RouteId::Whoami
         | RouteId::OpenApi
         | RouteId::Health

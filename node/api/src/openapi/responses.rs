@@ -38,7 +38,7 @@ fn when_others_decide(id: RouteId) -> Option<Response> {
     }
     let loosens = matches!(
         id,
-        RouteId::WriteNamespace | RouteId::DescribeConfig | RouteId::WriteIdentity
+        RouteId::WriteNamespace | RouteId::DescribeConfig | RouteId::WriteIdentity | RouteId::AddStampKey
     );
     loosens.then(|| json("it loosens governance, so others decide", "PendingView"))
 }
@@ -72,6 +72,11 @@ pub(super) fn responses(route: &Route) -> utoipa::openapi::Responses {
         RouteId::VerifyAudit => json("what the walk found", "AuditVerifyView"),
         RouteId::WatchRoot | RouteId::Watch => stream(),
         RouteId::ClusterStatus => json("the members", "ClusterStatusView"),
+        RouteId::ReadStampKeys => json("the keys", "StampKeysView"),
+        RouteId::AddStampKey => json("it was there already", "StampKey"),
+        RouteId::ChangeMembership => json("what has become of the node", "MembershipView"),
+        RouteId::TransferLeader => json("who leads", "LeaderView"),
+        RouteId::TakeSnapshot => json("the snapshot", "SnapshotView"),
         RouteId::ListKeys => json("a page of API keys", "ApiKeyPage"),
         RouteId::Whoami => json("the caller", "WhoamiView"),
         RouteId::Health | RouteId::Ready => json("it works", "HealthView"),
