@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use confman_api::api_keys::{ApiKeyView, IssueKeyBody};
-use confman_api::client::{ReadClient, ReadOptions};
+use confman_api::client::{Client, ClientOptions};
 use confman_core::api_key::KeyScope;
 
 use crate::args::{IssueArgs, KeysArgs, KeysCommand, ServerArgs};
@@ -41,10 +41,10 @@ fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()
     runtime.block_on(work)
 }
 
-fn client(server: &ServerArgs) -> anyhow::Result<ReadClient> {
+fn client(server: &ServerArgs) -> anyhow::Result<Client> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let key = String::from_utf8(read(&server.api_key_file)?).context("the API key is no text")?;
-    let client = ReadClient::new(&ReadOptions {
+    let client = Client::new(&ClientOptions {
         endpoints: server.server.clone(),
         api_key: key.trim().to_owned(),
         ca_pem: server.ca_file.as_deref().map(read).transpose()?,

@@ -3,10 +3,16 @@
 mod audit;
 mod courier;
 mod events;
+mod govern;
 mod keys;
+mod public;
 mod read;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod watch;
+mod workflow;
+mod write;
 
 use confman_core::outcome::Rejection;
 
@@ -14,9 +20,10 @@ use crate::problem::Problem;
 
 pub use audit::{AuditExport, AuditQuery};
 pub use courier::{CourierClient, CourierOptions};
-pub use keys::IdentitySet;
-pub use read::{ReadClient, ReadOptions, ReadValue, RequestFilter, Waited, WaitedChange};
+pub use public::{Client, ClientOptions, Governed};
+pub use read::{ReadValue, RequestFilter, Waited, WaitedChange};
 pub use watch::{Watch, WatchOptions, Watched};
+pub use write::{NewValue, RolledBack};
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]

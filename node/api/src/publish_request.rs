@@ -9,7 +9,7 @@ use confman_core::publish_request::{
     GovernanceChange, Operation, PublishRequest, RequestState, Step, StepKind, Subject,
 };
 use confman_core::value::{ConfigValue, ValueType};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -198,7 +198,11 @@ pub struct OpenRequestBody {
     #[schema(value_type = String, example = "Put")]
     pub operation: Operation,
     /// The new value, any JSON; `null` is a value too.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::diff::present"
+    )]
     #[schema(value_type = Option<Value>)]
     pub value: Option<Box<RawValue>>,
     /// The new value as text.
@@ -232,9 +236,25 @@ pub struct OpenRequestBody {
     pub on_behalf_of: BTreeSet<String>,
 }
 
-/// What is there, `null` too; only what is not there is none.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(deserializer).map(Some)
+impl OpenRequestBody {
+    /// Asks for `operation` on a key and says nothing else.
+    pub fn new(namespace: NamespacePath, key: ConfigKey, operation: Operation) -> Self {
+        Self {
+            namespace,
+            key,
+            operation,
+            value: None,
+            text: None,
+            binary: None,
+            secret_ref: None,
+            draft: None,
+            to_version: None,
+            expected_version: None,
+            reason: None,
+            resubmits: None,
+            on_behalf_of: BTreeSet::new(),
+        }
+    }
 }
 
 fn put() -> Operation {

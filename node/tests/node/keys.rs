@@ -1,6 +1,6 @@
 //! API keys that the cluster keeps: issued, used within their scope until their end, listed and revoked.
 
-use confman_api::client::{ReadClient, ReadOptions};
+use confman_api::client::{Client, ClientOptions};
 use confman_api::problem::ProblemType;
 use confman_core::ids::Timestamp;
 use confman_node::node::Node;
@@ -174,7 +174,7 @@ async fn keys_are_listed_without_their_hashes_and_revoked_for_good() {
         );
     }
     let url = format!("http://{}", dev.node.addresses().http);
-    let client = ReadClient::new(&ReadOptions {
+    let client = Client::new(&ClientOptions {
         endpoints: vec![url],
         api_key: dev.admin.clone(),
         ca_pem: None,

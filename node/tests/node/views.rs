@@ -1,6 +1,6 @@
 //! What namespaces see, what keys were, and what waits to be approved: the reading routes beside `/config`.
 
-use confman_api::client::{CourierClient, ReadClient, ReadOptions, RequestFilter};
+use confman_api::client::{Client, ClientOptions, CourierClient, RequestFilter};
 use confman_api::publish_request::PublishRequestItem;
 use confman_core::access::Role;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
@@ -65,14 +65,14 @@ impl Tree {
         call.header("accept", accept).send().await.expect("an answer")
     }
 
-    fn client(&self) -> ReadClient {
-        let options = ReadOptions {
+    fn client(&self) -> Client {
+        let options = ClientOptions {
             endpoints: vec![format!("http://{}", self.cluster.http_address(0))],
             api_key: self.cluster.stranger_key.clone(),
             ca_pem: None,
             timeout: std::time::Duration::from_secs(30),
         };
-        ReadClient::new(&options).expect("the client can be built")
+        Client::new(&options).expect("the client can be built")
     }
 }
 

@@ -1,6 +1,6 @@
 //! The main job over HTTP: submit, approve, read.
 
-use confman_api::client::{ClientError, CourierClient, ReadClient, ReadOptions};
+use confman_api::client::{Client, ClientError, ClientOptions, CourierClient};
 use confman_api::internal::RequestReference;
 use confman_core::access::Role;
 use confman_core::audit::AuditEvent;
@@ -55,14 +55,14 @@ pub(crate) fn request_of(outcome: Outcome) -> PublishRequest {
     *request
 }
 
-pub(crate) fn reader(cluster: &Cluster, index: u8) -> ReadClient {
-    let options = ReadOptions {
+pub(crate) fn reader(cluster: &Cluster, index: u8) -> Client {
+    let options = ClientOptions {
         endpoints: vec![format!("http://{}", cluster.http_address(index))],
         api_key: cluster.reader_key.clone(),
         ca_pem: None,
         timeout: std::time::Duration::from_secs(30),
     };
-    ReadClient::new(&options).expect("the client can be built")
+    Client::new(&options).expect("the client can be built")
 }
 
 /// The value of a key of `/apps` on node `index`, as JSON text.

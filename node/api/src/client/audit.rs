@@ -1,13 +1,12 @@
 //! The audit trail for a reader: pages by filter, exports line by line, and the walk of a node over its own chain.
 
-use std::fmt::Write as _;
-
 use confman_core::audit::AuditAction;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId, Timestamp};
 use confman_core::principal::Principal;
 use reqwest::Response;
 
-use super::{ClientError, ReadClient};
+use super::public::{path, query};
+use super::{Client, ClientError};
 use crate::audit::{AuditEventView, AuditLine, AuditVerifyView};
 use crate::limits;
 use crate::listing::Page;
@@ -90,7 +89,7 @@ fn broken(error: &dyn std::error::Error) -> ClientError {
     ClientError::Unreachable(format!("the export is broken: {error}"))
 }
 
-impl ReadClient {
+impl Client {
     /// One page of events of a namespace and those below it, newest first. It may be empty and not the last.
     pub async fn audit(
         &self,
@@ -120,28 +119,17 @@ impl ReadClient {
 
     /// Has one node walk its chain, from the first event or from a cursor.
     pub async fn verify_audit(&self, cursor: Option<&str>) -> Result<AuditVerifyView, ClientError> {
-        let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
-        self.get(format!("/api/v1/audit:verify{query}")).await
+        self.get("/api/v1/audit:verify".to_owned() + &query(&[("cursor", cursor)]))
+            .await
     }
 }
 
 fn audit_path(namespace: &NamespacePath, parameters: &[(&str, String)]) -> String {
-    let path = if namespace.is_root() { "" } else { namespace.as_str() };
-    let mut text = format!("/api/v1/audit{path}");
-    for (position, (name, value)) in parameters.iter().enumerate() {
-        text.push(if position == 0 { '?' } else { '&' });
-        text.push_str(name);
-        text.push('=');
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                text.push(char::from(byte));
-            } else {
-                // Writing to a string does not fail.
-                let _ = write!(text, "%{byte:02X}");
-            }
-        }
-    }
-    text
+    let given: Vec<_> = parameters
+        .iter()
+        .map(|(name, value)| (*name, Some(value.as_str())))
+        .collect();
+    path("audit", namespace) + &query(&given)
 }
 
 #[cfg(test)]

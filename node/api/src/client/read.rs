@@ -1,40 +1,21 @@
-//! A reader's client: the public routes with an API key.
+//! Published values: read, waited for, listed.
 
 mod views;
 
 use std::time::Duration;
 
 use confman_core::digest::Digest;
+use confman_core::entry::EntryMeta;
 use confman_core::ids::{ConfigKey, NamespacePath};
-use reqwest::Response;
-use serde::de::DeserializeOwned;
+use reqwest::StatusCode;
 
-use super::transport::{Call, Effect, INDEX, Patience, Transport, read_json, tls_config};
-use super::{BuildError, ClientError};
+use super::public::{optional, path, query};
+use super::transport::{Effect, INDEX, Patience, read_json};
+use super::{Client, ClientError};
 use crate::config::{ConfigValueView, KeyView};
 use crate::listing::Page;
 
 pub use views::RequestFilter;
-
-/// What a reader needs to reach a cluster.
-#[derive(Clone)]
-pub struct ReadOptions {
-    /// `http://host:8080` or `https://…` of one or more nodes, or of the client Service.
-    pub endpoints: Vec<String>,
-    /// The API key, `confman_ENV_RANDOM`.
-    pub api_key: String,
-    /// Roots for `https`, PEM.
-    pub ca_pem: Option<Vec<u8>>,
-    /// Longest wait for one answer.
-    pub timeout: Duration,
-}
-
-/// A client for the public routes; cheap to clone, keeps its connections.
-#[derive(Clone)]
-pub struct ReadClient {
-    pub(super) transport: Transport,
-    pub(super) api_key: String,
-}
 
 /// Answer to a conditional read.
 #[derive(Clone, Debug)]
@@ -65,16 +46,7 @@ pub enum WaitedChange {
     Missing,
 }
 
-impl ReadClient {
-    /// A client with its own connections; nothing is sent yet.
-    pub fn new(options: &ReadOptions) -> Result<Self, BuildError> {
-        let tls = tls_config(options.ca_pem.as_deref(), None)?;
-        Ok(Self {
-            transport: Transport::new(&options.endpoints, tls, options.timeout)?,
-            api_key: options.api_key.clone(),
-        })
-    }
-
+impl Client {
     /// The live value of a key; none when there is none (or it may not be seen). `consistency` as in the query.
     pub async fn value(
         &self,
@@ -100,7 +72,7 @@ impl ReadClient {
         call.headers.push(("if-none-match", format!("\"{known}\"")));
         let answer = async {
             let response = self.transport.send(&call).await?;
-            if response.status() == reqwest::StatusCode::NOT_MODIFIED {
+            if response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(ReadValue::NotModified);
             }
             read_json(response, Effect::Read)
@@ -108,6 +80,26 @@ impl ReadClient {
                 .map(|view| ReadValue::Value(Box::new(view)))
         };
         optional(answer.await)
+    }
+
+    /// A retained version of a key; none when there is none (any more), or it has no value.
+    pub async fn value_of_version(
+        &self,
+        namespace: &NamespacePath,
+        key: &ConfigKey,
+        version: u64,
+    ) -> Result<Option<ConfigValueView>, ClientError> {
+        let path = format!("/api/v1/config{}?version={version}", namespace.join(key));
+        optional(self.get(path).await)
+    }
+
+    /// What is said about a key beside its value; none when there never was such a key (or it may not be seen).
+    pub async fn description(
+        &self,
+        namespace: &NamespacePath,
+        key: &ConfigKey,
+    ) -> Result<Option<EntryMeta>, ClientError> {
+        optional(self.get(format!("/api/v1/config{}:meta", namespace.join(key))).await)
     }
 
     /// Waits up to `wait` (1 ms to 60 s) until the live value of a key has changed after the log index `index`.
@@ -118,20 +110,18 @@ impl ReadClient {
         index: u64,
         wait: Duration,
     ) -> Result<Waited, ClientError> {
-        let path = namespace.join(key);
-        let mut call = self.call(format!(
-            "/api/v1/config{path}?wait={}ms&index={index}",
-            wait.as_millis()
-        ));
+        let key = namespace.join(key);
+        let mut call = self.call(format!("/api/v1/config{key}?wait={}ms&index={index}", wait.as_millis()));
         call.patience = Patience::Longer(wait);
-        call.missing_is_answer = true;
+        call.is_answer =
+            |response| response.status() == StatusCode::NOT_FOUND && response.headers().contains_key(INDEX);
         let response = self.transport.send(&call).await?;
         let header = response.headers().get(INDEX);
         let seen = header.and_then(|index| index.to_str().ok()?.parse().ok());
         let index = seen.ok_or_else(|| ClientError::Unreachable(format!("the answer has no {INDEX}")))?;
         let change = match response.status() {
-            reqwest::StatusCode::NOT_MODIFIED => WaitedChange::Unchanged,
-            reqwest::StatusCode::NOT_FOUND => WaitedChange::Missing,
+            StatusCode::NOT_MODIFIED => WaitedChange::Unchanged,
+            StatusCode::NOT_FOUND => WaitedChange::Missing,
             _ => WaitedChange::Value(Box::new(read_json(response, Effect::Read).await?)),
         };
         Ok(Waited { index, change })
@@ -139,27 +129,7 @@ impl ReadClient {
 
     /// One page of the keys of a namespace.
     pub async fn keys(&self, namespace: &NamespacePath, cursor: Option<&str>) -> Result<Page<KeyView>, ClientError> {
-        let path = if namespace.is_root() { "" } else { namespace.as_str() };
-        let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
-        self.get(format!("/api/v1/config{path}{query}")).await
-    }
-
-    pub(super) fn call(&self, path: String) -> Call {
-        let mut call = Call::read(path);
-        call.headers.push(("x-api-key", self.api_key.clone()));
-        call
-    }
-
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
-        let response: Response = self.transport.send(&self.call(path)).await?;
-        read_json(response, Effect::Read).await
-    }
-}
-
-fn optional<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
-    match answer {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
+        self.get(path("config", namespace) + &query(&[("cursor", cursor)]))
+            .await
     }
 }

@@ -3,10 +3,10 @@
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
 use confman_core::principal::Principal;
 use confman_core::publish_request::RequestState;
-use reqwest::Url;
 
-use super::{ClientError, ReadClient, optional};
+use crate::client::public::{optional, path, query};
 use crate::client::transport::{Effect, read_text};
+use crate::client::{Client, ClientError};
 use crate::draft::DraftView;
 use crate::effective::EffectiveValueView;
 use crate::history::{VersionDiffView, VersionView};
@@ -26,7 +26,7 @@ pub struct RequestFilter {
     pub waiting_for_me: bool,
 }
 
-impl ReadClient {
+impl Client {
     /// One page of what a namespace sees.
     pub async fn effective(
         &self,
@@ -114,35 +114,5 @@ impl ReadClient {
     /// One publish request, with what a reviewer needs to know of it.
     pub async fn publish_request(&self, id: &RequestId) -> Result<Option<PublishRequestView>, ClientError> {
         optional(self.get(format!("/api/v1/publish-requests/{id}")).await)
-    }
-}
-
-/// The path of a namespace under a resource.
-fn path(resource: &str, namespace: &NamespacePath) -> String {
-    let namespace = if namespace.is_root() { "" } else { namespace.as_str() };
-    format!("/api/v1/{resource}{namespace}")
-}
-
-/// The query with the parameters that are there, or nothing.
-fn query(parameters: &[(&str, Option<&str>)]) -> String {
-    let given = parameters.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-    let url = Url::parse_with_params("http://node", given);
-    let query = url.ok().and_then(|url| url.query().map(|query| format!("?{query}")));
-    query.filter(|query| query.len() > 1).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_names_what_is_there_and_encodes_it() {
-        assert_eq!(query(&[("cursor", None)]), "");
-        let both = query(&[
-            ("submitter", Some("user:corp/a&b")),
-            ("state", None),
-            ("cursor", Some("x")),
-        ]);
-        assert_eq!(both, "?submitter=user%3Acorp%2Fa%26b&cursor=x");
     }
 }
