@@ -6,6 +6,7 @@ mod events;
 mod govern;
 mod keys;
 mod public;
+mod query;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,10 @@ use confman_core::outcome::Rejection;
 
 use crate::problem::Problem;
 
-pub use audit::{AuditExport, AuditQuery};
+pub use audit::{AuditExport, AuditOrder, AuditQuery};
 pub use courier::{CourierClient, CourierOptions};
-pub use public::{Client, ClientOptions, Governed};
-pub use read::{ReadValue, RequestFilter, Waited, WaitedChange};
+pub use public::{Client, ClientOptions, Credential, Governed};
+pub use read::{KeyFilter, ReadValue, Represented, RequestFilter, Waited, WaitedChange};
 pub use watch::{Watch, WatchOptions, Watched};
 pub use write::{NewValue, RolledBack};
 

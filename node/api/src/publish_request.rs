@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::config::PositionView;
-use crate::diff::DiffView;
+use crate::diff::{DiffView, present};
 
 /// One publish request.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -198,11 +198,7 @@ pub struct OpenRequestBody {
     #[schema(value_type = String, example = "Put")]
     pub operation: Operation,
     /// The new value, any JSON; `null` is a value too.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "crate::diff::present"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[schema(value_type = Option<Value>)]
     pub value: Option<Box<RawValue>>,
     /// The new value as text.

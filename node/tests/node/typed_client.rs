@@ -3,11 +3,18 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use confman_api::client::{Client, ClientError, ClientOptions, Governed, NewValue, RolledBack};
+use confman_api::client::{
+    AuditOrder, AuditQuery, Client, ClientError, ClientOptions, Credential, Governed, KeyFilter, NewValue,
+    RequestFilter, RolledBack, WaitedChange,
+};
 use confman_api::config::MetaPatch;
+use confman_api::listing::Paging;
 use confman_api::namespaces::{CreateNamespaceBody, NamespaceWrittenView};
 use confman_api::problem::ProblemType;
 use confman_api::publish_request::{OpenRequestBody, RollbackBody};
+use confman_api::reading::{Consistency, Representation, ViewRepresentation};
+use confman_core::audit::AuditAction;
+use confman_core::digest::Digest;
 use confman_core::idempotency::IdempotencyKey;
 use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::namespace::{Governance, NamespaceSettings, SchemaBinding, SchemaReference, Workflow};
@@ -36,7 +43,7 @@ impl Dev {
         let welcome = read_welcome(&mut process);
         let program = Client::new(&ClientOptions {
             endpoints: vec![welcome.url],
-            api_key: welcome.key,
+            credential: Credential::ApiKey(welcome.key),
             ca_pem: None,
             timeout: Duration::from_mins(1),
         });
@@ -76,6 +83,13 @@ fn kind<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> Option<ProblemTyp
     answer.expect_err("it is refused").problem()?.kind()
 }
 
+fn one_a_page() -> Paging {
+    Paging {
+        limit: Some(1),
+        cursor: None,
+    }
+}
+
 /// Creates a namespace with or without rules of its own.
 async fn create(client: &Client, namespace: &NamespacePath, workflow: Option<Workflow>) -> NamespaceWrittenView {
     let governance = Governance {
@@ -113,7 +127,7 @@ async fn what_people_decide_goes_through_the_typed_client() {
         .write_draft(&shop, &rate, NewValue::Json(json("1000")), Precondition::Absent)
         .await
         .expect("a draft");
-    let drafts = ada.drafts(&shop, None).await.expect("a page");
+    let drafts = ada.drafts(&shop, &Paging::default()).await.expect("a page");
     assert_eq!(drafts.items[0].digest, drafted.digest);
     let of_draft = OpenRequestBody::new(shop.clone(), rate.clone(), Operation::Put);
     let request = ada.open_request(&of_draft).await.expect("a request");
@@ -121,7 +135,18 @@ async fn what_people_decide_goes_through_the_typed_client() {
         kind(ada.approve(&request.id, request.digest, None).await),
         Some(ProblemType::SelfApproval)
     );
-    let rejected = bob.reject(&request.id, Some("too much")).await.expect("it is rejected");
+    let waiting = RequestFilter {
+        waiting_for_me: true,
+        ..RequestFilter::default()
+    };
+    for (person, count) in [(ada, 0), (bob, 1)] {
+        let page = person.publish_requests(&waiting, &Paging::default()).await;
+        assert_eq!(page.expect("a page").items.len(), count);
+    }
+    let other = bob.reject(&request.id, Some(Digest::of(b"other")), None).await;
+    assert_eq!(kind(other), Some(ProblemType::DigestMismatch));
+    let rejected = bob.reject(&request.id, Some(request.digest), Some("too much")).await;
+    let rejected = rejected.expect("it is rejected");
     assert_eq!(rejected.state, RequestState::Rejected);
     ada.delete_draft(&shop, &rate, Precondition::Digest(drafted.digest))
         .await
@@ -149,13 +174,87 @@ async fn what_people_decide_goes_through_the_typed_client() {
     };
     let approved = ada.approve(&request.id, request.digest, None).await.expect("approved");
     assert_eq!(approved.published_version, Some(3));
-    let live = program.value(&shop, &rate, None).await.expect("an answer");
+    let live = program.value(&shop, &rate).await.expect("an answer");
     assert_eq!(live.expect("it is live").value.get(), "10");
     let second = program.value_of_version(&shop, &rate, 2).await.expect("an answer");
     assert_eq!(second.expect("it is retained").value.get(), "20");
-    let late = ada.withdraw(&request.id, None).await;
+    let history = program.history(&shop, &rate, true, &one_a_page()).await;
+    let history = history.expect("an answer").expect("there is a key");
+    assert_eq!(history.items[0].value.as_ref().map(|value| value.get()), Some("10"));
+    let next = history.next_page().expect("there is more");
+    let history = program.history(&shop, &rate, true, &next).await;
+    assert_eq!(history.expect("an answer").expect("there is a key").items[0].version, 2);
+    let query = AuditQuery {
+        action: Some(AuditAction::ConfigPublished),
+        ..AuditQuery::default()
+    };
+    let oldest = AuditOrder::OldestFirst;
+    let events = bob
+        .audit(&shop, &query, oldest, &Paging::default())
+        .await
+        .expect("a page");
+    let versions: Vec<_> = events
+        .items
+        .iter()
+        .filter_map(|event| event.0.change.as_ref()?.new_version)
+        .collect();
+    assert_eq!(versions, [1, 2, 3]);
+    let late = ada.withdraw(&request.id, None, None).await;
     assert!(late.is_err(), "it is published: {late:?}");
     dev.stop().await;
+}
+
+/// Reads `token` and `word` of a namespace by every listing and in every form.
+async fn reads_in_every_form(program: &Client, tools: &NamespacePath, word: &ConfigKey) {
+    let (mut paging, mut names) = (Some(one_a_page()), Vec::new());
+    while let Some(page) = paging {
+        let keys = program.keys(tools, &KeyFilter::default(), &page).await.expect("a page");
+        names.extend(keys.items.iter().map(|item| item.key.to_string()));
+        paging = keys.next_page();
+    }
+    assert_eq!(names, ["token", "word"]);
+    let filter = KeyFilter {
+        prefix: Some("wo".to_owned()),
+        recursive: true,
+    };
+    let root = NamespacePath::root();
+    let values = program
+        .values(&root, &filter, &Paging::default())
+        .await
+        .expect("a page");
+    let values: Vec<_> = values.items.iter().map(|item| item.value.get()).collect();
+    assert_eq!(values, ["\"one\""]);
+    let view = program
+        .value(tools, word)
+        .await
+        .expect("an answer")
+        .expect("it is there");
+    let text = program.represented_value(tools, word, Representation::Text).await;
+    let text = text.expect("an answer").expect("it is there");
+    assert_eq!(text.bytes, b"one");
+    assert_eq!(text.media_type, Representation::Text.media_type());
+    assert_eq!((text.version, text.digest), (view.version, view.digest));
+    let form = Representation::Octets;
+    let seen = program.represented_effective_value(tools, word, form).await;
+    assert_eq!(seen.expect("an answer").expect("it is there").bytes, b"one");
+    let none = program.represented_value(tools, &key("none"), form).await;
+    assert!(none.expect("an answer").is_none());
+    let form = ViewRepresentation::Properties;
+    let file = program.effective_file(tools, form).await.expect("a file");
+    assert!(file.contains("word=one"), "{file}");
+
+    let index = view.position.index;
+    let own = program.with_consistency(Consistency::AtLeast(index));
+    let own = own.with_max_age(Duration::from_mins(1));
+    assert!(own.value(tools, word).await.expect("an answer").is_some());
+    let all = KeyFilter::default();
+    let waited = program.wait_for_keys(tools, &all, 1, Duration::from_secs(30)).await;
+    let waited = waited.expect("something has changed");
+    assert!(waited.index >= index);
+    let WaitedChange::Found(page) = waited.change else {
+        unreachable!("{:?}", waited.change)
+    };
+    assert_eq!(page.items.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,9 +314,7 @@ async fn what_a_program_does_goes_through_the_typed_client() {
         .await;
     assert_eq!(kind(wrong), Some(ProblemType::ValidationFailed));
 
-    let keys = program.keys(&tools, None).await.expect("a page");
-    let names: Vec<_> = keys.items.iter().map(|item| item.key.to_string()).collect();
-    assert_eq!(names, ["token", "word"]);
+    reads_in_every_form(program, &tools, &word).await;
     let deleted = program
         .delete_value(&tools, &word, Precondition::Digest(first.digest))
         .await
@@ -237,7 +334,7 @@ async fn what_a_program_does_goes_through_the_typed_client() {
         .await
         .expect("it is deleted");
     assert!(program.namespace(&gone).await.expect("an answer").is_none());
-    let listed = program.namespaces(None).await.expect("a page");
+    let listed = program.namespaces(&Paging::default()).await.expect("a page");
     let paths: Vec<_> = listed.items.iter().map(|item| item.path.as_str()).collect();
     assert_eq!(paths, ["/", "/tools"]);
 

@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::public::{optional, query};
+use super::public::optional;
 use super::{Client, ClientError, Governed};
-use crate::listing::Page;
+use crate::listing::{Page, Paging};
 use crate::namespaces::{
     CreateNamespaceBody, NamespaceView, NamespaceWrittenView, RolesView, SchemaBindingView, WorkflowView,
 };
@@ -22,9 +22,8 @@ const WHOLE: &str = "settings";
 
 impl Client {
     /// One page of the namespaces that the client may read.
-    pub async fn namespaces(&self, cursor: Option<&str>) -> Result<Page<NamespaceView>, ClientError> {
-        self.get("/api/v1/namespaces".to_owned() + &query(&[("cursor", cursor)]))
-            .await
+    pub async fn namespaces(&self, paging: &Paging) -> Result<Page<NamespaceView>, ClientError> {
+        self.get(self.fresh().page(paging).behind("/api/v1/namespaces")).await
     }
 
     /// Creates a namespace.
@@ -51,7 +50,7 @@ impl Client {
         self.set_part((namespace, WHOLE), settings, expected).await
     }
 
-    /// Deletes an empty namespace.
+    /// Deletes an empty namespace. `expected`: its revision.
     pub async fn delete_namespace(&self, namespace: &NamespacePath, expected: Option<u64>) -> Result<(), ClientError> {
         let call = self.write(Method::DELETE, part_path(namespace, WHOLE));
         self.transport.send(&call.expecting_revision(expected)).await.map(drop)
@@ -63,7 +62,7 @@ impl Client {
         Ok(part.map(|part| part.roles))
     }
 
-    /// Replaces them.
+    /// Replaces them; what loosens them waits for others. `expected`: the revision of the namespace, here and below.
     pub async fn set_roles(
         &self,
         namespace: &NamespacePath,
@@ -79,7 +78,7 @@ impl Client {
         self.part(namespace, "workflow").await
     }
 
-    /// Replaces it.
+    /// Replaces it; what loosens it waits for others.
     pub async fn set_workflow(
         &self,
         namespace: &NamespacePath,
@@ -95,7 +94,7 @@ impl Client {
         self.part(namespace, "schema").await
     }
 
-    /// Replaces it.
+    /// Replaces it; what loosens it waits for others.
     pub async fn bind_schema(
         &self,
         namespace: &NamespacePath,
@@ -122,7 +121,7 @@ impl Client {
         self.part(namespace, "webhooks").await
     }
 
-    /// Replaces them.
+    /// Replaces them; what loosens them waits for others. `expected`: the revision of the namespace, here and below.
     pub async fn set_webhooks(
         &self,
         namespace: &NamespacePath,
@@ -136,9 +135,8 @@ impl Client {
 
     /// A revision of a schema, the last one by default; none when there is none (or it may not be seen).
     pub async fn schema(&self, path: &NamespacePath, revision: Option<u64>) -> Result<Option<SchemaView>, ClientError> {
-        let revision = revision.map(|revision| revision.to_string());
-        let query = query(&[("revision", revision.as_deref())]);
-        optional(self.get(format!("/api/v1/schemas{path}{query}")).await)
+        let query = self.fresh().with("revision", revision);
+        optional(self.get(query.behind(&format!("/api/v1/schemas{path}"))).await)
     }
 
     /// Stores the next revision of a schema. `expected`: the last revision, 0 for none.
@@ -157,7 +155,7 @@ impl Client {
         namespace: &NamespacePath,
         name: &'static str,
     ) -> Result<Option<T>, ClientError> {
-        optional(self.get(part_path(namespace, name)).await)
+        optional(self.get(self.fresh().behind(&part_path(namespace, name))).await)
     }
 
     async fn set_part(

@@ -4,12 +4,11 @@ use confman_core::identity::Identity;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 
-use super::public::query;
 use super::transport::{Effect, JSON, read_json, read_text};
 use super::{Client, ClientError, Governed};
 use crate::api_keys::{ApiKeyView, IssueKeyBody, KeyIssuedView};
 use crate::cluster::ClusterStatusView;
-use crate::listing::Page;
+use crate::listing::{Page, Paging};
 use crate::whoami::{HealthView, WhoamiView};
 
 impl Client {
@@ -25,9 +24,8 @@ impl Client {
     }
 
     /// One page of the keys whose admin the client is.
-    pub async fn issued_keys(&self, cursor: Option<&str>) -> Result<Page<ApiKeyView>, ClientError> {
-        self.get("/api/v1/keys".to_owned() + &query(&[("cursor", cursor)]))
-            .await
+    pub async fn issued_keys(&self, paging: &Paging) -> Result<Page<ApiKeyView>, ClientError> {
+        self.get(self.fresh().page(paging).behind("/api/v1/keys")).await
     }
 
     /// Ends a key.
@@ -43,7 +41,7 @@ impl Client {
 
     /// What can authenticate a person.
     pub async fn identity(&self) -> Result<Identity, ClientError> {
-        self.get("/api/v1/admin/identity".to_owned()).await
+        self.get(self.fresh().behind("/api/v1/admin/identity")).await
     }
 
     /// Changes it, or asks others to.

@@ -5,36 +5,54 @@ use std::time::Duration;
 use confman_core::idempotency::IdempotencyKey;
 use confman_core::ids::NamespacePath;
 use confman_core::proposal::Precondition;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::query::Query;
 use super::transport::{Call, Effect, Transport, read_json, tls_config};
 use super::{BuildError, ClientError};
 use crate::namespaces::PendingView;
+use crate::reading::Consistency;
 
 /// What a client needs to reach a cluster.
 #[derive(Clone)]
 pub struct ClientOptions {
     /// `http://host:8080` or `https://…` of one or more nodes, or of the client Service.
     pub endpoints: Vec<String>,
-    /// The API key, `confman_ENV_RANDOM`.
-    pub api_key: String,
+    /// Who calls.
+    pub credential: Credential,
     /// Roots for `https`, PEM.
     pub ca_pem: Option<Vec<u8>>,
-    /// Longest wait for one answer.
+    /// Longest wait for one answer. A node itself waits up to the limit `write-time` for a commit.
     pub timeout: Duration,
 }
 
+/// What a caller shows to be known.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// Nothing: only where the cluster lets anybody read.
+    Anonymous,
+    /// An API key, `confman_ENV_RANDOM`.
+    ApiKey(String),
+    /// A bearer token: an ID token of a person, or a token of a workload. Only people decide publish requests.
+    Token(String),
+}
+
 /// A client for the public routes; cheap to clone, keeps its connections.
+///
+/// Every method is one call and answers [`ClientError`] if that fails: a refusal of the rules, another problem, or what
+/// is known of a call that no node answered. What may not be read does not exist: it is none, or a problem with status 404.
 #[derive(Clone)]
 pub struct Client {
     pub(super) transport: Transport,
-    /// Header, and what is in it.
-    credential: (&'static str, String),
+    credential: Credential,
     /// Of every write; none: another one each time.
     idempotency_key: Option<IdempotencyKey>,
+    /// Of every read.
+    consistency: Consistency,
+    max_age: Option<Duration>,
 }
 
 /// What came of a change that may loosen governance.
@@ -48,20 +66,25 @@ pub enum Governed<T> {
 
 impl Client {
     /// A client with its own connections; nothing is sent yet.
+    ///
+    /// # Errors
+    /// If an endpoint is no URL, or the roots are no certificates.
     pub fn new(options: &ClientOptions) -> Result<Self, BuildError> {
         let tls = tls_config(options.ca_pem.as_deref(), None)?;
         Ok(Self {
             transport: Transport::new(&options.endpoints, tls, options.timeout)?,
-            credential: ("x-api-key", options.api_key.clone()),
+            credential: options.credential.clone(),
             idempotency_key: None,
+            consistency: Consistency::Stale,
+            max_age: None,
         })
     }
 
-    /// The same connections for whoever this bearer token is of, instead of the API key: only people decide requests.
+    /// The same connections for whoever this bearer token is of. Tokens end; a new one of the same person goes in like this.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self {
-            credential: ("authorization", format!("Bearer {token}")),
+            credential: Credential::Token(token.to_owned()),
             ..self.clone()
         }
     }
@@ -74,6 +97,35 @@ impl Client {
             idempotency_key: Some(key),
             ..self.clone()
         }
+    }
+
+    /// The same client, whose reads are as fresh as this; without, they are stale. Watches and what a node says of itself
+    /// do not depend on it.
+    #[must_use]
+    pub fn with_consistency(&self, consistency: Consistency) -> Self {
+        Self {
+            consistency,
+            ..self.clone()
+        }
+    }
+
+    /// The same client, which is refused (`too-stale`, 503) rather than answered from a state that is older, in whole
+    /// milliseconds, at least one.
+    #[must_use]
+    pub fn with_max_age(&self, max_age: Duration) -> Self {
+        Self {
+            max_age: Some(max_age),
+            ..self.clone()
+        }
+    }
+
+    /// The query of a read that is as fresh as the client wants.
+    pub(super) fn fresh(&self) -> Query {
+        let consistency = Some(self.consistency).filter(|consistency| *consistency != Consistency::Stale);
+        let max_age = self.max_age.map(|age| format!("{}ms", age.as_millis()));
+        Query::default()
+            .with("consistency", consistency)
+            .with("maxAge", max_age)
     }
 
     pub(super) fn call(&self, path: String) -> Call {
@@ -121,7 +173,11 @@ impl Client {
     }
 
     fn known(&self, mut call: Call) -> Call {
-        call.headers.push(self.credential.clone());
+        match &self.credential {
+            Credential::Anonymous => {}
+            Credential::ApiKey(key) => call.headers.push(("x-api-key", key.clone())),
+            Credential::Token(token) => call.headers.push(("authorization", format!("Bearer {token}"))),
+        }
         call
     }
 }
@@ -155,32 +211,19 @@ pub(super) fn optional<T>(answer: Result<T, ClientError>) -> Result<Option<T>, C
     }
 }
 
+/// What is in a header that every answer of its kind has.
+pub(super) fn header<T>(
+    response: &Response,
+    name: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, ClientError> {
+    let text = response.headers().get(name).and_then(|value| value.to_str().ok());
+    text.and_then(parse)
+        .ok_or_else(|| ClientError::Unreachable(format!("the answer has no {name}")))
+}
+
 /// The path of a namespace under a resource.
 pub(super) fn path(resource: &str, namespace: &NamespacePath) -> String {
     let namespace = if namespace.is_root() { "" } else { namespace.as_str() };
     format!("/api/v1/{resource}{namespace}")
-}
-
-/// The query with the parameters that are there, or nothing.
-pub(super) fn query(parameters: &[(&str, Option<&str>)]) -> String {
-    let given = parameters.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-    let url = Url::parse_with_params("http://node", given);
-    let query = url.ok().and_then(|url| url.query().map(|query| format!("?{query}")));
-    query.filter(|query| query.len() > 1).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_names_what_is_there_and_encodes_it() {
-        assert_eq!(query(&[("cursor", None)]), "");
-        let both = query(&[
-            ("submitter", Some("user:corp/a&b")),
-            ("state", None),
-            ("cursor", Some("x")),
-        ]);
-        assert_eq!(both, "?submitter=user%3Acorp%2Fa%26b&cursor=x");
-    }
 }

@@ -1,4 +1,7 @@
-//! Every public route has a method here, and the method calls that route. The node is a socket that keeps what it is sent.
+//! Every route has a method here, and the method calls that route. The node is a socket that keeps what it is sent.
+
+mod courier;
+mod sent;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -6,17 +9,20 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use confman_core::digest::Digest;
-use confman_core::idempotency::IdempotencyKey;
 use confman_core::identity::Identity;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
-use confman_core::namespace::{Governance, NamespaceSettings, RoleAssignments};
+use confman_core::namespace::{Governance, NamespaceSettings};
 use confman_core::proposal::Precondition;
 use confman_core::publish_request::Operation;
 use serde_json::value::RawValue;
 
-use super::{AuditQuery, Client, ClientOptions, NewValue, RequestFilter, WatchOptions};
+use super::courier::CourierClient;
+use super::{
+    AuditOrder, AuditQuery, Client, ClientOptions, Credential, KeyFilter, NewValue, RequestFilter, WatchOptions,
+};
 use crate::api_keys::IssueKeyBody;
 use crate::config::MetaPatch;
+use crate::listing::Paging;
 use crate::namespaces::CreateNamespaceBody;
 use crate::publish_request::{OpenRequestBody, RollbackBody};
 use crate::routes::{Method, Port, ROUTES, Route, RouteId};
@@ -63,7 +69,7 @@ fn recorded() -> (Client, Receiver<Sent>) {
     });
     let client = Client::new(&ClientOptions {
         endpoints: vec![format!("http://{address}")],
-        api_key: "confman_test_key".to_owned(),
+        credential: Credential::ApiKey("confman_test_key".to_owned()),
         ca_pem: None,
         timeout: Duration::from_secs(30),
     });
@@ -96,32 +102,32 @@ fn request() -> (RequestId, Digest) {
     (RequestId::parse("pr-7").expect("an id"), Digest::of(b"seen"))
 }
 
-/// Calls the method of a route; false for what is not for clients.
+/// Calls the method of a public route; false for any other.
 async fn call(client: &Client, id: RouteId) -> bool {
     let (root, (namespace, key)) = (NamespacePath::root(), place());
     let (request, digest) = request();
-    let any = Precondition::Any;
+    let (any, newest, first) = (Precondition::Any, AuditOrder::NewestFirst, Paging::default());
     match id {
-        RouteId::ListRoot => drop(client.keys(&root, None).await),
-        RouteId::ReadConfig => drop(client.value(&namespace, &key, None).await),
+        RouteId::ListRoot => drop(client.keys(&root, &KeyFilter::default(), &first).await),
+        RouteId::ReadConfig => drop(client.value(&namespace, &key).await),
         RouteId::WriteConfig => drop(client.write_value(&namespace, &key, text(), any).await),
         RouteId::DeleteConfig => drop(client.delete_value(&namespace, &key, any).await),
         RouteId::DescribeConfig => drop(client.describe(&namespace, &key, &MetaPatch::default()).await),
-        RouteId::EffectiveRoot => drop(client.effective(&root, None).await),
+        RouteId::EffectiveRoot => drop(client.effective(&root, &first).await),
         RouteId::Effective => drop(client.effective_value(&namespace, &key).await),
-        RouteId::History => drop(client.history(&namespace, &key, None).await),
-        RouteId::DraftsRoot => drop(client.drafts(&root, None).await),
+        RouteId::History => drop(client.history(&namespace, &key, false, &first).await),
+        RouteId::DraftsRoot => drop(client.drafts(&root, &first).await),
         RouteId::ReadDraft => drop(client.draft(&namespace, &key).await),
         RouteId::WriteDraft => drop(client.write_draft(&namespace, &key, text(), any).await),
         RouteId::DeleteDraft => drop(client.delete_draft(&namespace, &key, any).await),
-        RouteId::ListPublishRequests => drop(client.publish_requests(&RequestFilter::default(), None).await),
+        RouteId::ListPublishRequests => drop(client.publish_requests(&RequestFilter::default(), &first).await),
         RouteId::OpenPublishRequest => {
             let body = OpenRequestBody::new(namespace, key, Operation::Put);
             drop(client.open_request(&body).await);
         }
         RouteId::DecidePublishRequest => drop(client.approve(&request, digest, None).await),
         RouteId::RollBack | RouteId::AdminRollBack => drop(client.roll_back(&namespace, &key, &back()).await),
-        RouteId::ListNamespaces => drop(client.namespaces(None).await),
+        RouteId::ListNamespaces => drop(client.namespaces(&first).await),
         RouteId::CreateNamespace => {
             let (path, settings) = (namespace, settings());
             drop(client.create_namespace(&CreateNamespaceBody { path, settings }).await);
@@ -133,16 +139,16 @@ async fn call(client: &Client, id: RouteId) -> bool {
         RouteId::WriteSchema => drop(client.write_schema(&namespace, &json("{}"), None).await),
         RouteId::ReadPublishRequest => drop(client.publish_request(&request).await),
         RouteId::AuditRoot | RouteId::AdminAuditRoot => {
-            drop(client.audit(&root, &AuditQuery::default(), None).await);
+            drop(client.audit(&root, &AuditQuery::default(), newest, &first).await);
         }
         RouteId::Audit | RouteId::AdminAudit => {
-            drop(client.audit(&namespace, &AuditQuery::default(), None).await);
+            drop(client.audit(&namespace, &AuditQuery::default(), newest, &first).await);
         }
         RouteId::WatchRoot => drop(client.watch(everything(root)).next().await),
         RouteId::Watch => drop(client.watch(everything(namespace)).next().await),
         RouteId::VerifyAudit => drop(client.verify_audit(None).await),
         RouteId::IssueKey => drop(client.issue_key(&issued()).await),
-        RouteId::ListKeys => drop(client.issued_keys(None).await),
+        RouteId::ListKeys => drop(client.issued_keys(&first).await),
         RouteId::RevokeKey => drop(client.revoke_key("bot").await),
         RouteId::ClusterStatus => drop(client.cluster_status().await),
         RouteId::ReadIdentity => drop(client.identity().await),
@@ -223,126 +229,25 @@ fn fits(pattern: &str, path: &str) -> bool {
 }
 
 #[tokio::test]
-async fn every_public_route_has_a_method_that_calls_it() {
+async fn every_route_has_a_method_that_calls_it() {
     let (client, sent) = recorded();
+    let courier = CourierClient::over(client.transport.clone());
     for route in ROUTES {
-        let has_method = call(&client, route.id).await;
-        assert_eq!(has_method, route.port == Port::Public, "{:?}", route.id);
-        if !has_method {
-            continue;
-        }
+        let is_called = match route.port {
+            Port::Public => call(&client, route.id).await,
+            Port::Internal => courier::call(&courier, route.id).await,
+            // Text for Prometheus, which does not log in.
+            Port::Metrics => continue,
+        };
+        assert!(is_called, "{:?} has no method", route.id);
         let sent = sent.recv().expect("it was sent");
         let (method, path) = (&sent.method, &sent.path);
         assert_eq!(method, route.method.name(), "{:?}", route.id);
         assert!(fits(&pattern(route), path), "{:?}: {path}", route.id);
-        let writes = route.method != Method::Get;
-        assert_eq!(sent.header("idempotency-key").is_some(), writes, "{:?}", route.id);
-        assert_eq!(sent.header("x-api-key"), Some("confman_test_key"), "{:?}", route.id);
+        let is_public = route.port == Port::Public;
+        let is_write = route.method != Method::Get;
+        let has_key = sent.header("idempotency-key").is_some();
+        assert_eq!(has_key, is_public && is_write, "{:?}", route.id);
+        assert_eq!(sent.header("x-api-key").is_some(), is_public, "{:?}", route.id);
     }
-}
-
-#[tokio::test]
-async fn a_value_is_sent_as_what_it_is_and_under_what_must_be_there() {
-    let (client, sent) = recorded();
-    let (namespace, key) = place();
-    let digest = Digest::of(b"old");
-    let tag = format!("\"{digest}\"");
-    let binary = NewValue::Binary(b"\x01".to_vec());
-    let secret = NewValue::SecretRef("env://TOKEN".to_owned());
-    let (plain, query) = ("text/plain", "?type=secret-ref");
-    for (value, expected, (media_type, query, body), header) in [
-        (
-            NewValue::Json(json("[1.0]")),
-            Precondition::Any,
-            ("application/json", "", "[1.0]"),
-            None,
-        ),
-        (
-            text(),
-            Precondition::Digest(digest),
-            (plain, "", "blue"),
-            Some(("if-match", tag.as_str())),
-        ),
-        (
-            binary,
-            Precondition::Absent,
-            ("application/octet-stream", "", "\x01"),
-            Some(("if-none-match", "*")),
-        ),
-        (
-            secret,
-            Precondition::Present,
-            (plain, query, "env://TOKEN"),
-            Some(("if-match", "*")),
-        ),
-    ] {
-        drop(client.write_draft(&namespace, &key, value.clone(), expected).await);
-        drop(client.write_value(&namespace, &key, value, expected).await);
-        for resource in ["drafts", "config"] {
-            let sent = sent.recv().expect("it was sent");
-            assert_eq!(sent.path, format!("/api/v1/{resource}/teams/a/colour{query}"));
-            assert_eq!(
-                (sent.header("content-type"), sent.body.as_str()),
-                (Some(media_type), body)
-            );
-            for name in ["if-match", "if-none-match"] {
-                let wanted = header.filter(|(header, _)| *header == name).map(|(_, value)| value);
-                assert_eq!(sent.header(name), wanted, "{name}");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_four_decisions_and_the_parts_of_a_namespace_are_told_apart() {
-    let (client, sent) = recorded();
-    let (namespace, (request, digest)) = (place().0, request());
-    let path = || sent.recv().expect("it was sent").path;
-    drop(client.publish(&request, digest, None).await);
-    assert_eq!(path(), "/api/v1/publish-requests/pr-7/publish");
-    drop(client.withdraw(&request, None).await);
-    assert_eq!(path(), "/api/v1/publish-requests/pr-7/withdraw");
-    drop(client.reject(&request, Some("no")).await);
-    let rejected = sent.recv().expect("it was sent");
-    assert_eq!(
-        (rejected.path.as_str(), rejected.body.as_str()),
-        ("/api/v1/publish-requests/pr-7/reject", "{\"comment\":\"no\"}")
-    );
-    drop(client.roles(&NamespacePath::root()).await);
-    assert_eq!(path(), "/api/v1/namespaces/:roles");
-    drop(client.set_workflow(&namespace, None, None).await);
-    assert_eq!(path(), "/api/v1/namespaces/teams/a:workflow");
-    drop(client.try_schema(&namespace, None).await);
-    assert_eq!(path(), "/api/v1/namespaces/teams/a:schema?dryRun=true");
-    drop(client.set_webhooks(&namespace, Vec::new(), None).await);
-    assert_eq!(path(), "/api/v1/namespaces/teams/a:webhooks");
-    drop(client.set_roles(&namespace, RoleAssignments::new(), Some(4)).await);
-    let roles = sent.recv().expect("it was sent");
-    assert_eq!(
-        (roles.path.as_str(), roles.header("if-match"), roles.body.as_str()),
-        ("/api/v1/namespaces/teams/a:roles", Some("\"4\""), "{\"roles\":{}}")
-    );
-}
-
-#[tokio::test]
-async fn a_token_takes_the_place_of_the_key() {
-    let (client, sent) = recorded();
-    drop(client.with_token("ey.J.x").whoami().await);
-    let sent = sent.recv().expect("it was sent");
-    assert_eq!(sent.header("authorization"), Some("bearer ey.j.x"));
-    assert_eq!(sent.header("x-api-key"), None);
-}
-
-#[tokio::test]
-async fn each_write_has_a_key_of_its_own_unless_it_is_given_one() {
-    let (client, sent) = recorded();
-    let given = client.with_idempotency_key(IdempotencyKey::parse("launch\"1").expect("a key"));
-    let mut keys = Vec::new();
-    for client in [&client, &client, &given, &given] {
-        drop(client.revoke_key("bot").await);
-        let sent = sent.recv().expect("it was sent");
-        keys.push(sent.header("idempotency-key").expect("a key").to_owned());
-    }
-    assert_ne!(keys[0], keys[1]);
-    assert_eq!(keys[2..], ["\"launch\\\"1\"", "\"launch\\\"1\""]);
 }

@@ -200,13 +200,19 @@ pub(super) async fn read_json<T: serde::de::DeserializeOwned>(
     response: Response,
     effect: Effect,
 ) -> Result<T, ClientError> {
-    let bytes = response.bytes().await.map_err(|error| classify(&error, effect))?;
+    let bytes = read_bytes(response, effect).await?;
     serde_json::from_slice(&bytes).map_err(|error| lost(effect, format!("the answer cannot be read: {error}")))
 }
 
 /// Reads a body of text; one that breaks off is like one of JSON.
-pub(in crate::client) async fn read_text(response: Response, effect: Effect) -> Result<String, ClientError> {
+pub(super) async fn read_text(response: Response, effect: Effect) -> Result<String, ClientError> {
     response.text().await.map_err(|error| classify(&error, effect))
+}
+
+/// Reads a body as it is; one that breaks off is like one of JSON.
+pub(super) async fn read_bytes(response: Response, effect: Effect) -> Result<Vec<u8>, ClientError> {
+    let bytes = response.bytes().await.map_err(|error| classify(&error, effect))?;
+    Ok(bytes.to_vec())
 }
 
 /// TLS with the given roots (PEM) and, where given, a client certificate (PEM chain and key).

@@ -8,7 +8,7 @@ use super::{Client, ClientError};
 use crate::publish_request::{DecisionBody, OpenRequestBody, PublishRequestView};
 
 impl Client {
-    /// Asks for a change of a key.
+    /// Asks for a change of a key: of a value in the body, of a draft, a deletion or a rollback.
     pub async fn open_request(&self, body: &OpenRequestBody) -> Result<PublishRequestView, ClientError> {
         let call = self.write_json(Method::POST, "/api/v1/publish-requests".to_owned(), body)?;
         self.change(&call).await
@@ -34,14 +34,24 @@ impl Client {
         self.decide(id, "publish", (Some(digest), comment)).await
     }
 
-    /// Says no to a request.
-    pub async fn reject(&self, id: &RequestId, comment: Option<&str>) -> Result<PublishRequestView, ClientError> {
-        self.decide(id, "reject", (None, comment)).await
+    /// Says no to a request: to whatever its content is, or only if that has this digest.
+    pub async fn reject(
+        &self,
+        id: &RequestId,
+        digest: Option<Digest>,
+        comment: Option<&str>,
+    ) -> Result<PublishRequestView, ClientError> {
+        self.decide(id, "reject", (digest, comment)).await
     }
 
-    /// Takes a request back.
-    pub async fn withdraw(&self, id: &RequestId, comment: Option<&str>) -> Result<PublishRequestView, ClientError> {
-        self.decide(id, "withdraw", (None, comment)).await
+    /// Takes a request back: whatever its content is, or only if that has this digest.
+    pub async fn withdraw(
+        &self,
+        id: &RequestId,
+        digest: Option<Digest>,
+        comment: Option<&str>,
+    ) -> Result<PublishRequestView, ClientError> {
+        self.decide(id, "withdraw", (digest, comment)).await
     }
 
     async fn decide(
