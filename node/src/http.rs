@@ -36,6 +36,7 @@ pub mod write;
 use std::sync::Arc;
 
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::Consistency;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::schema::KeyRules;
@@ -52,7 +53,7 @@ use crate::raft::Raft;
 use crate::raft::bootstrap::Bootstrap;
 use crate::raft::membership::Membership;
 use crate::raft::report::Reporter;
-use crate::read::{Consistency, Reader, Seen};
+use crate::read::{Reader, Seen};
 use crate::rotation::Rotation;
 use crate::secrets::{Place, Secrets};
 use crate::watch::Feed;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use confman_api::api_keys::{ApiKeyView, IssueKeyBody};
-use confman_api::client::{ReadClient, ReadOptions};
+use confman_api::client::{Client, ClientOptions, Credential};
+use confman_api::listing::Paging;
 use confman_core::api_key::KeyScope;
 
 use crate::args::{IssueArgs, KeysArgs, KeysCommand, ServerArgs};
@@ -41,12 +42,12 @@ fn wait_for(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()
     runtime.block_on(work)
 }
 
-fn client(server: &ServerArgs) -> anyhow::Result<ReadClient> {
+fn client(server: &ServerArgs) -> anyhow::Result<Client> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let key = String::from_utf8(read(&server.api_key_file)?).context("the API key is no text")?;
-    let client = ReadClient::new(&ReadOptions {
+    let client = Client::new(&ClientOptions {
         endpoints: server.server.clone(),
-        api_key: key.trim().to_owned(),
+        credential: Credential::ApiKey(key.trim().to_owned()),
         ca_pem: server.ca_file.as_deref().map(read).transpose()?,
         timeout: TIMEOUT,
     })?;
@@ -70,14 +71,14 @@ async fn issue(args: &IssueArgs, out: &mut impl Write) -> anyhow::Result<()> {
 
 async fn list(server: &ServerArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let client = client(server)?;
-    let mut cursor = None;
+    let mut paging = Paging::default();
     loop {
-        let page = client.issued_keys(cursor.as_deref()).await?;
+        let page = client.issued_keys(&paging).await?;
         for key in &page.items {
             writeln!(out, "{}", line(key))?;
         }
-        match page.pagination.next_cursor {
-            Some(next) => cursor = Some(next),
+        match page.next_page() {
+            Some(next) => paging = next,
             None => return Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use confman_api::limits;
+use confman_api::reading::Consistency;
 use confman_store::StateReader;
 use confman_store::types::NodeId;
 use openraft::async_runtime::WatchReceiver as _;
@@ -20,28 +21,6 @@ use crate::raft::wire::Frame;
 const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a read looks for a leader while there is none.
 const LEADER_POLL: Duration = Duration::from_millis(50);
-
-/// How fresh a read must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consistency {
-    /// Whatever is applied here; the answer says how old that is.
-    Stale,
-    /// Sees every write acknowledged before the read began (Raft dissertation, section 6.4: read index).
-    Linearizable,
-    /// Sees at least this log index: a client reads its own writes.
-    AtLeast(u64),
-}
-
-impl Consistency {
-    /// Parses `stale`, `linearizable` or `index=N`.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "stale" => Some(Self::Stale),
-            "linearizable" => Some(Self::Linearizable),
-            _ => text.strip_prefix("index=")?.parse().ok().map(Self::AtLeast),
-        }
-    }
-}
 
 /// Why a read cannot be served as fresh as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -283,24 +262,6 @@ mod tests {
         for age in [None, Some(1_001)] {
             let refused = seen(age).at_most(second).expect_err("too old");
             assert!(refused.to_string().contains("1000 ms"), "{refused}");
-        }
-    }
-
-    #[test]
-    fn consistency_is_one_of_three_forms() {
-        assert_eq!(Consistency::parse("stale"), Some(Consistency::Stale));
-        assert_eq!(Consistency::parse("linearizable"), Some(Consistency::Linearizable));
-        assert_eq!(Consistency::parse("index=42"), Some(Consistency::AtLeast(42)));
-        for bad in [
-            "",
-            "STALE",
-            "index=",
-            "index=-1",
-            "index=1x",
-            "42",
-            "index=99999999999999999999",
-        ] {
-            assert_eq!(Consistency::parse(bad), None, "{bad:?}");
         }
     }
 }

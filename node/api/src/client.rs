@@ -1,22 +1,31 @@
 //! A typed client for nodes: tries its endpoints in turn and says what is known about a failed call.
 
 mod audit;
+mod cluster;
 mod courier;
 mod events;
+mod govern;
 mod keys;
+mod public;
+mod query;
 mod read;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod watch;
+mod workflow;
+mod write;
 
 use confman_core::outcome::Rejection;
 
 use crate::problem::Problem;
 
-pub use audit::{AuditExport, AuditQuery};
+pub use audit::{AuditExport, AuditOrder, AuditQuery};
 pub use courier::{CourierClient, CourierOptions};
-pub use keys::IdentitySet;
-pub use read::{ReadClient, ReadOptions, ReadValue, RequestFilter, Waited, WaitedChange};
+pub use public::{Client, ClientOptions, Credential, Governed};
+pub use read::{KeyFilter, ReadValue, Represented, RequestFilter, Waited, WaitedChange};
 pub use watch::{Watch, WatchOptions, Watched};
+pub use write::{NewValue, RolledBack};
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]

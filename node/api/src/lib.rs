@@ -17,6 +17,7 @@ pub mod namespaces;
 pub mod openapi;
 pub mod problem;
 pub mod publish_request;
+pub mod reading;
 pub mod routes;
 pub mod schema;
 pub mod watch;

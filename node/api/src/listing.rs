@@ -24,6 +24,24 @@ impl<T> Page<T> {
             },
         }
     }
+
+    /// The next page, as long as this one; none behind the last.
+    pub fn next_page(&self) -> Option<Paging> {
+        let cursor = self.pagination.next_cursor.clone()?;
+        Some(Paging {
+            limit: Some(self.pagination.limit),
+            cursor: Some(cursor),
+        })
+    }
+}
+
+/// Which page of a list is asked for; by default the first, as long as nodes make pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paging {
+    /// Most items on it: 1 to the limit `page`. None: the limit `page-default`.
+    pub limit: Option<usize>,
+    /// `nextCursor` of the page before, of otherwise the same query.
+    pub cursor: Option<String>,
 }
 
 /// How to get the next page.

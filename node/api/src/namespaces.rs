@@ -1,7 +1,7 @@
 //! Config namespaces as readers see them and admins write them.
 
 use confman_core::ids::{NamespacePath, RequestId, Timestamp};
-use confman_core::namespace::{Claim, ConfigNamespace, NamespaceSettings};
+use confman_core::namespace::{Claim, ConfigNamespace, NamespaceSettings, RoleAssignments, SchemaBinding, Workflow};
 use confman_core::principal::Principal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -80,6 +80,30 @@ pub struct CreateNamespaceBody {
     /// Its settings.
     #[schema(value_type = Object)]
     pub settings: NamespaceSettings,
+}
+
+/// The part `:roles` of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolesView {
+    /// Role assignments.
+    pub roles: RoleAssignments,
+}
+
+/// The part `:schema` of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaBindingView {
+    /// What it binds; none: whatever its ancestors ask for.
+    pub schema: Option<SchemaBinding>,
+}
+
+/// The part `:workflow` of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowView {
+    /// Its own rules; none: the floor of its ancestors.
+    pub workflow: Option<Workflow>,
 }
 
 /// A namespace that was written.

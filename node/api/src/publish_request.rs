@@ -9,12 +9,12 @@ use confman_core::publish_request::{
     GovernanceChange, Operation, PublishRequest, RequestState, Step, StepKind, Subject,
 };
 use confman_core::value::{ConfigValue, ValueType};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::config::PositionView;
-use crate::diff::DiffView;
+use crate::diff::{DiffView, present};
 
 /// One publish request.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -232,9 +232,25 @@ pub struct OpenRequestBody {
     pub on_behalf_of: BTreeSet<String>,
 }
 
-/// What is there, `null` too; only what is not there is none.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(deserializer).map(Some)
+impl OpenRequestBody {
+    /// Asks for `operation` on a key and says nothing else.
+    pub fn new(namespace: NamespacePath, key: ConfigKey, operation: Operation) -> Self {
+        Self {
+            namespace,
+            key,
+            operation,
+            value: None,
+            text: None,
+            binary: None,
+            secret_ref: None,
+            draft: None,
+            to_version: None,
+            expected_version: None,
+            reason: None,
+            resubmits: None,
+            on_behalf_of: BTreeSet::new(),
+        }
+    }
 }
 
 fn put() -> Operation {

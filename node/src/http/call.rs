@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::Query;
 use confman_api::limits;
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::Consistency;
 use confman_api::routes::Route;
 use confman_core::principal::Actor;
 use http::request::Parts;
@@ -19,7 +20,7 @@ use crate::auth::certificates::Chain;
 use crate::auth::credential::Credential;
 use crate::auth::known::Known;
 use crate::propose::Origin;
-use crate::read::{Consistency, ReadError};
+use crate::read::ReadError;
 
 /// Who calls, as far as the route asks for it.
 #[derive(Clone, Debug)]

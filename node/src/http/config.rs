@@ -7,6 +7,7 @@ pub mod meta;
 use axum::body::Body;
 use confman_api::config;
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::Representation;
 use confman_core::access::Action;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath};
@@ -17,9 +18,8 @@ use http::{HeaderValue, Response, StatusCode};
 use super::App;
 use super::call::{Call, bad_parameter, not_found, refuse_parameters, storage_problem};
 use super::named::{Named, Target};
-use super::negotiate::{self, Representation};
 use super::target::{self, KeyTarget};
-use super::{body, render, reply, write};
+use super::{body, negotiate, render, reply, write};
 use crate::auth::access::Namespaces;
 use crate::read::Seen;
 
@@ -78,7 +78,7 @@ fn value(app: &App, call: &Call, target: &KeyTarget, seen: Seen) -> Result<Respo
     let of_namespaces = ["prefix", "recursive", "values", "limit", "cursor"];
     refuse_parameters(call, &of_namespaces, "is for namespaces; the path does not name one")?;
     let number = version_parameter(call)?;
-    let representation = Representation::accepted(call.headers())?;
+    let representation = negotiate::representation(call.headers())?;
     let state = app.reader.state();
     let found = match number {
         None => state.live(&target.namespace, &target.key),
@@ -117,7 +117,7 @@ pub(super) fn represent(
     representation: Representation,
     document: impl FnOnce() -> Vec<u8>,
 ) -> Result<Response<Body>, Problem> {
-    representation.suits(value.value_type())?;
+    negotiate::refuse_unsuited(representation, value.value_type())?;
     let body = match representation {
         Representation::Json => document(),
         Representation::Yaml => yaml(&document())?,

@@ -6,6 +6,7 @@ use confman_api::effective::EffectiveValueView;
 use confman_api::limits;
 use confman_api::listing::Page;
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::ViewRepresentation;
 use confman_core::access::Action;
 use confman_core::entry::Version;
 use confman_core::ids::{ConfigKey, NamespacePath};
@@ -18,7 +19,7 @@ use super::App;
 use super::call::{Call, not_found, refuse_parameters, storage_problem};
 use super::config::{represent, yaml};
 use super::named::{Named, Target};
-use super::negotiate::{self, Representation, ViewRepresentation};
+use super::negotiate;
 use super::render::{dotenv, properties};
 use super::target::{self, KeyTarget};
 use super::{cursor, reply};
@@ -54,7 +55,7 @@ fn layers(view: &SnapshotView<'_>, namespace: &NamespacePath) -> Vec<NamespacePa
 async fn value(app: &App, call: &Call, key: &KeyTarget, seen: Seen) -> Result<Response<Body>, Problem> {
     let of_namespaces = ["limit", "cursor"];
     refuse_parameters(call, &of_namespaces, "is for namespaces; the path does not name one")?;
-    let representation = Representation::accepted(call.headers())?;
+    let representation = negotiate::representation(call.headers())?;
     let wanted = key.clone();
     let version = app
         .list(move |view| view.effective_version(&layers(view, &wanted.namespace), &wanted.key))
@@ -78,7 +79,7 @@ async fn value(app: &App, call: &Call, key: &KeyTarget, seen: Seen) -> Result<Re
 
 /// One page of the view as JSON, or all of it as something else.
 async fn view(app: &App, call: &Call, namespace: &NamespacePath, seen: Seen) -> Result<Response<Body>, Problem> {
-    let representation = ViewRepresentation::accepted(call.headers())?;
+    let representation = negotiate::view_representation(call.headers())?;
     let (limit, bytes) = match representation {
         ViewRepresentation::Json => (call.page_limit()?, Room::BYTES),
         ViewRepresentation::Yaml | ViewRepresentation::Dotenv | ViewRepresentation::Properties => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::Consistency;
 use confman_api::whoami::HealthView;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response, StatusCode};
@@ -13,7 +14,6 @@ use super::call::{Call, bad_parameter};
 use super::reply;
 use crate::metrics::CONTENT_TYPE;
 use crate::raft::status::not_ready;
-use crate::read::Consistency;
 
 /// How long the quorum variant waits; probes have short timeouts.
 const LINEARIZABLE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use confman_api::internal::{Initialise, Items, Recorded, RequestPage, RequestReference};
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::Consistency;
 use confman_core::ids::RequestId;
 use confman_core::outcome::Outcome;
 use confman_core::proposal::{
@@ -19,7 +20,6 @@ use super::{body, reply, target};
 use crate::propose::{Answered, Origin};
 use crate::raft::bootstrap::propose_problem;
 use crate::raft::status::node_status;
-use crate::read::Consistency;
 
 const REQUESTS: &str = "/internal/v1/publish-requests/";
 

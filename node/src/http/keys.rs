@@ -4,6 +4,7 @@ use axum::body::Body;
 use confman_api::api_keys::{ApiKeyView, IssueKeyBody, KeyIssuedView};
 use confman_api::listing::Page;
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::Consistency;
 use confman_core::access::Action;
 use confman_core::api_key::ApiKeyRecord;
 use confman_core::ids::NamespacePath;
@@ -19,7 +20,6 @@ use super::{body, cursor, reply, write};
 use crate::auth::access::{Namespaces, may};
 use crate::auth::api_keys::{digest_of, generate};
 use crate::propose::now;
-use crate::read::Consistency;
 
 const PREFIX: &str = "/api/v1/keys/";
 

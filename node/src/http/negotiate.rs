@@ -1,6 +1,7 @@
 //! Which representation of a value a client gets, and whether it needs one at all.
 
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::{Representation, ViewRepresentation};
 use confman_core::digest::Digest;
 use confman_core::proposal::Precondition;
 use confman_core::value::ValueType;
@@ -8,92 +9,34 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::header::{ACCEPT, IF_MATCH, IF_NONE_MATCH};
 
-use super::render::{dotenv, properties};
-
-/// A representation of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Representation {
-    /// Value and metadata.
-    Json,
-    /// The same document as YAML.
-    Yaml,
-    /// The raw text and nothing else.
-    Text,
-    /// The raw bytes and nothing else.
-    Octets,
+/// The form of a value that the client prefers.
+pub fn representation(headers: &HeaderMap) -> Result<Representation, Problem> {
+    best(headers, Representation::ALL, Representation::media_type)
 }
 
-impl Representation {
-    /// In the order of preference.
-    const ALL: [Self; 4] = [Self::Json, Self::Yaml, Self::Text, Self::Octets];
-
-    /// Its media type.
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Yaml => "application/yaml",
-            Self::Text => "text/plain; charset=utf-8",
-            Self::Octets => "application/octet-stream",
-        }
-    }
-
-    /// The one that the client prefers.
-    pub fn accepted(headers: &HeaderMap) -> Result<Self, Problem> {
-        best(headers, Self::ALL, Self::media_type)
-    }
-
-    /// Refuses bytes as text.
-    pub fn suits(self, value_type: ValueType) -> Result<(), Problem> {
-        match (self, value_type) {
-            (Self::Text, ValueType::Binary) => {
-                let detail = "the value is binary and has no text form";
-                let problem = Problem::new(ProblemType::NotAcceptable, detail).field("Accept");
-                Err(problem.limit("application/json, application/yaml, application/octet-stream"))
-            }
-            (
-                Self::Json | Self::Yaml | Self::Text | Self::Octets,
-                ValueType::String
-                | ValueType::Number
-                | ValueType::Boolean
-                | ValueType::Null
-                | ValueType::Json
-                | ValueType::Binary
-                | ValueType::SecretRef,
-            ) => Ok(()),
-        }
-    }
+/// The form of all the values of a namespace that the client prefers.
+pub fn view_representation(headers: &HeaderMap) -> Result<ViewRepresentation, Problem> {
+    best(headers, ViewRepresentation::ALL, ViewRepresentation::media_type)
 }
 
-/// A representation of all the values that apply to a namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ViewRepresentation {
-    /// Values with their origins.
-    Json,
-    /// The same document as YAML.
-    Yaml,
-    /// An environment file: names and values only.
-    Dotenv,
-    /// Java properties: names and values only.
-    Properties,
-}
-
-impl ViewRepresentation {
-    /// In the order of preference.
-    const ALL: [Self; 4] = [Self::Json, Self::Yaml, Self::Dotenv, Self::Properties];
-
-    /// Its media type.
-    pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Yaml => "application/yaml",
-            Self::Dotenv => dotenv::MEDIA_TYPE,
-            Self::Properties => properties::MEDIA_TYPE,
+/// Refuses bytes as text.
+pub fn refuse_unsuited(representation: Representation, value_type: ValueType) -> Result<(), Problem> {
+    match (representation, value_type) {
+        (Representation::Text, ValueType::Binary) => {
+            let detail = "the value is binary and has no text form";
+            let problem = Problem::new(ProblemType::NotAcceptable, detail).field("Accept");
+            Err(problem.limit("application/json, application/yaml, application/octet-stream"))
         }
-    }
-
-    /// The one that the client prefers.
-    pub fn accepted(headers: &HeaderMap) -> Result<Self, Problem> {
-        best(headers, Self::ALL, Self::media_type)
+        (
+            Representation::Json | Representation::Yaml | Representation::Text | Representation::Octets,
+            ValueType::String
+            | ValueType::Number
+            | ValueType::Boolean
+            | ValueType::Null
+            | ValueType::Json
+            | ValueType::Binary
+            | ValueType::SecretRef,
+        ) => Ok(()),
     }
 }
 
@@ -266,7 +209,7 @@ mod tests {
 
     fn accepted(accept: &str) -> Option<Representation> {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::try_from(accept).expect("a header"))]);
-        Representation::accepted(&headers).ok()
+        representation(&headers).ok()
     }
 
     #[test]
@@ -303,10 +246,10 @@ mod tests {
     #[test]
     fn a_refusal_lists_what_there_is() {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("image/png"))]);
-        let problem = Representation::accepted(&headers).expect_err("no such representation");
+        let problem = representation(&headers).expect_err("no such representation");
         let offered = "application/json, application/yaml, text/plain, application/octet-stream";
         assert_eq!((problem.status, problem.limit.as_deref()), (406, Some(offered)));
-        let problem = ViewRepresentation::accepted(&headers).expect_err("no such representation");
+        let problem = view_representation(&headers).expect_err("no such representation");
         let offered = "application/json, application/yaml, text/x-dotenv, text/x-java-properties";
         assert_eq!(
             (problem.field.as_deref(), problem.limit.as_deref()),
@@ -319,22 +262,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(ACCEPT, HeaderValue::from_static("text/x-dotenv;q=0.5"));
         headers.append(ACCEPT, HeaderValue::from_static("text/x-java-properties"));
-        assert_eq!(
-            ViewRepresentation::accepted(&headers),
-            Ok(ViewRepresentation::Properties)
-        );
+        assert_eq!(view_representation(&headers), Ok(ViewRepresentation::Properties));
     }
 
     #[test]
     fn a_view_is_json_unless_something_else_is_wanted() {
         let accepted = |accept| {
             let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
-            ViewRepresentation::accepted(&headers).ok()
+            view_representation(&headers).ok()
         };
-        assert_eq!(
-            ViewRepresentation::accepted(&HeaderMap::new()),
-            Ok(ViewRepresentation::Json)
-        );
+        assert_eq!(view_representation(&HeaderMap::new()), Ok(ViewRepresentation::Json));
         assert_eq!(accepted("*/*"), Some(ViewRepresentation::Json));
         assert_eq!(accepted("text/x-dotenv"), Some(ViewRepresentation::Dotenv));
         assert_eq!(accepted("text/*"), Some(ViewRepresentation::Dotenv));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use confman_api::limits;
 use confman_api::problem::Problem;
+use confman_api::reading::Consistency;
 use confman_api::routes::Route;
 use confman_core::access::Action;
 use confman_core::ids::NamespacePath;
@@ -17,7 +18,6 @@ use super::config::{self, Subject};
 use super::reply;
 use super::watch::{begin, take_place};
 use crate::auth::access::may;
-use crate::read::Consistency;
 use crate::watch::{Filter, Interest, Keys, Kinds, Start, Step, Watcher, parse_position};
 
 /// How much longer than others a request may take because it waits for a change.

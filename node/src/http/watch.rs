@@ -5,6 +5,7 @@ mod stream;
 use axum::body::Body;
 use confman_api::limits;
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::Consistency;
 use confman_api::watch::EVENT_STREAM;
 use confman_core::access::Action;
 use confman_core::ids::NamespacePath;
@@ -17,7 +18,6 @@ use super::App;
 use super::call::{Call, bad_parameter, read_problem, storage_problem};
 use super::{negotiate, target};
 use crate::auth::access::may;
-use crate::read::Consistency;
 use crate::watch::{Filter, Interest, Keys, Kinds, Place, Refused, Start, parse_position};
 
 const PREFIX: &str = "/api/v1/watch";

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use confman_api::config::WrittenView;
 use confman_api::namespaces::PendingView;
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::Consistency;
 use confman_core::access::Action;
 use confman_core::idempotency::{Idempotency, IdempotencyKey, body_digest, fingerprint, key_digest};
 use confman_core::ids::NamespacePath;
@@ -23,7 +24,6 @@ use crate::auth::access::{Namespaces, may};
 use crate::auth::known::Known;
 use crate::propose::Origin;
 use crate::raft::bootstrap::propose_problem;
-use crate::read::Consistency;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Bound;
 
+use confman_api::reading::Consistency;
 use confman_core::audit::AuditEvent;
 use confman_core::ids::{LogPosition, NamespacePath, Timestamp};
 use confman_core::proposal::{Command, RecordDelivery};
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 use super::lanes::{Target, target_of};
 use super::payload::EventFacts;
 use crate::propose::{ProposeError, Proposer};
-use crate::read::{Consistency, Reader};
+use crate::read::Reader;
 
 /// Why the outbox cannot be used.
 #[derive(Debug, thiserror::Error)]

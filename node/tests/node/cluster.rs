@@ -249,7 +249,6 @@ impl Cluster {
             .env("CONFMAN_TLS_DIR", tls)
             .env("CONFMAN_API_KEYS_DIR", keys)
             .env("CONFMAN_BOOTSTRAP_TOKEN_FILE", self.path("token"))
-            .env("CONFMAN_SEALING_KEYS", self.path("sealing-keys"))
             .env("CONFMAN_CLUSTER_ID", self.id.as_str())
             .env(
                 "CONFMAN_SNAPSHOT_LOG_BYTES",

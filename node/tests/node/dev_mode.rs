@@ -16,8 +16,8 @@ pub(crate) struct Welcome {
     pub(crate) key: String,
     folder: PathBuf,
     /// What Ada and Bob send as `Authorization`.
-    ada: String,
-    bob: String,
+    pub(crate) ada: String,
+    pub(crate) bob: String,
 }
 
 impl Welcome {

@@ -1,6 +1,7 @@
 //! API keys that the cluster keeps: issued, used within their scope until their end, listed and revoked.
 
-use confman_api::client::{ReadClient, ReadOptions};
+use confman_api::client::{Client, ClientOptions, Credential};
+use confman_api::listing::Paging;
 use confman_api::problem::ProblemType;
 use confman_core::ids::Timestamp;
 use confman_node::node::Node;
@@ -174,9 +175,9 @@ async fn keys_are_listed_without_their_hashes_and_revoked_for_good() {
         );
     }
     let url = format!("http://{}", dev.node.addresses().http);
-    let client = ReadClient::new(&ReadOptions {
+    let client = Client::new(&ClientOptions {
         endpoints: vec![url],
-        api_key: dev.admin.clone(),
+        credential: Credential::ApiKey(dev.admin.clone()),
         ca_pem: None,
         timeout: std::time::Duration::from_mins(1),
     });
@@ -185,7 +186,7 @@ async fn keys_are_listed_without_their_hashes_and_revoked_for_good() {
     let refused = dev.get(&key, "/whoami").await;
     assert_eq!(refused.status, 401, "{}", refused.text);
     assert!(refused.problem().detail.contains("revoked"), "{}", refused.text);
-    let page = client.issued_keys(None).await.expect("a page");
+    let page = client.issued_keys(&Paging::default()).await.expect("a page");
     let bot = page
         .items
         .iter()

@@ -34,6 +34,7 @@ mod status;
 mod streams;
 mod tokens;
 mod trust;
+mod typed_client;
 mod values;
 mod views;
 mod wait;

@@ -114,10 +114,6 @@ fn without_role(route: &Route) -> u16 {
 }
 
 /// What a viewer of the namespace gets.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "what the rows without an exception of their own have"
-)]
 fn with_viewers_role(route: &Route) -> u16 {
     match route.id {
         RouteId::WriteConfig
@@ -147,10 +143,40 @@ fn with_viewers_role(route: &Route) -> u16 {
         | RouteId::RevokeKey
         | RouteId::ReadIdentity
         | RouteId::WriteIdentity
+        | RouteId::ReadStampKeys
+        | RouteId::AddStampKey
+        | RouteId::ChangeMembership
+        | RouteId::TransferLeader
+        | RouteId::TakeSnapshot
         | RouteId::ReadSchema => 404,
         // It is published.
         RouteId::DecidePublishRequest => 409,
-        _ => 200,
+        RouteId::ReadConfig
+        | RouteId::Effective
+        | RouteId::History
+        | RouteId::ListPublishRequests
+        | RouteId::ListNamespaces
+        | RouteId::ReadNamespace
+        | RouteId::ReadPublishRequest
+        | RouteId::Audit
+        | RouteId::AdminAudit
+        | RouteId::Watch
+        | RouteId::Whoami
+        | RouteId::OpenApi
+        | RouteId::Health
+        | RouteId::Ready
+        | RouteId::Metrics => 200,
+        RouteId::InternalStatus
+        | RouteId::Initialise
+        | RouteId::RegisterStampKey
+        | RouteId::StampKeys
+        | RouteId::DeclareNamespace
+        | RouteId::Namespaces
+        | RouteId::ReleaseNamespace
+        | RouteId::SubmitRequest
+        | RouteId::PublishRequests
+        | RouteId::PublishRequest
+        | RouteId::ActOnRequest => unreachable!("the internal port is tested by its handshake"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the cluster does, as its admins see it.
 
-use confman_api::client::ReadClient;
+use confman_api::client::Client;
 use confman_api::cluster::{ClusterMemberView, ClusterStatusView};
 use confman_api::internal::MemberRole;
 use confman_core::principal::Principal;
@@ -10,7 +10,7 @@ use crate::wait::eventually;
 use crate::workflow::{declare_apps, publish, reader};
 
 /// Three nodes whose reader is an admin of `/`.
-async fn administered() -> (Cluster, ReadClient) {
+async fn administered() -> (Cluster, Client) {
     let cluster = running(Settings::nodes(3)).await;
     let admin = reader(&cluster, 0);
     (cluster, admin)

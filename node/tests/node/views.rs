@@ -1,7 +1,9 @@
 //! What namespaces see, what keys were, and what waits to be approved: the reading routes beside `/config`.
 
-use confman_api::client::{CourierClient, ReadClient, ReadOptions, RequestFilter};
+use confman_api::client::{Client, ClientOptions, CourierClient, Credential, RequestFilter};
+use confman_api::listing::Paging;
 use confman_api::publish_request::PublishRequestItem;
+use confman_api::reading::ViewRepresentation;
 use confman_core::access::Role;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
 use confman_core::principal::Principal;
@@ -65,14 +67,14 @@ impl Tree {
         call.header("accept", accept).send().await.expect("an answer")
     }
 
-    fn client(&self) -> ReadClient {
-        let options = ReadOptions {
+    fn client(&self) -> Client {
+        let options = ClientOptions {
             endpoints: vec![format!("http://{}", self.cluster.http_address(0))],
-            api_key: self.cluster.stranger_key.clone(),
+            credential: Credential::ApiKey(self.cluster.stranger_key.clone()),
             ca_pem: None,
             timeout: std::time::Duration::from_secs(30),
         };
-        ReadClient::new(&options).expect("the client can be built")
+        Client::new(&options).expect("the client can be built")
     }
 }
 
@@ -87,7 +89,7 @@ fn key(text: &str) -> ConfigKey {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_sees_what_it_inherits_and_says_where_it_is_from() {
     let tree = Tree::new().await;
-    let page = tree.client().effective(&path("/apps/web/eu"), None).await;
+    let page = tree.client().effective(&path("/apps/web/eu"), &Paging::default()).await;
     let items: Vec<_> = page
         .expect("the stranger may view /apps/web/eu")
         .items
@@ -167,7 +169,7 @@ async fn the_view_comes_in_pages_of_json_or_whole_as_a_file() {
     assert!(properties.text.contains("web-key"), "{}", properties.text);
     let yaml = tree
         .client()
-        .effective_file(&path("/apps/web/eu"), "application/yaml")
+        .effective_file(&path("/apps/web/eu"), ViewRepresentation::Yaml)
         .await;
     assert!(
         yaml.expect("the view").contains("origin: /apps/web"),
@@ -201,7 +203,7 @@ async fn a_history_is_newest_first_and_tells_what_changed() {
     let client = tree.client();
     let (eu, vat) = (path("/apps/web/eu"), key("vat"));
     let versions = client
-        .history(&eu, &vat, None)
+        .history(&eu, &vat, true, &Paging::default())
         .await
         .expect("an answer")
         .expect("there is a key")
@@ -291,7 +293,7 @@ async fn requests_are_listed_newest_first_by_whatever_is_asked() {
     let client = reader(&cluster, 0);
     let listed = async |filter: RequestFilter| {
         let page = client
-            .publish_requests(&filter, None)
+            .publish_requests(&filter, &Paging::default())
             .await
             .expect("the list is served");
         let ids = page

@@ -44,12 +44,12 @@ async fn a_waiting_read_answers_as_soon_as_its_key_has_changed() {
     let answer = waiting.await.expect("it ends").expect("an answer");
     assert!(answer.index >= changed, "{answer:?}");
     assert!(
-        matches!(&answer.change, WaitedChange::Value(view) if view.value.get() == "\"blue\""),
+        matches!(&answer.change, WaitedChange::Found(view) if view.value.get() == "\"blue\""),
         "{answer:?}"
     );
     // What has changed already is answered at once, and a listing waits for any of its keys.
     let at_once = wait(index, long).await.expect("an answer");
-    assert!(matches!(at_once.change, WaitedChange::Value(_)), "{at_once:?}");
+    assert!(matches!(at_once.change, WaitedChange::Found(_)), "{at_once:?}");
     let base = format!("http://{}/api/v1/config/apps", cluster.http_address(0));
     let listed = |query: String| {
         let (url, key) = (format!("{base}{query}"), cluster.reader_key.clone());

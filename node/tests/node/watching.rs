@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use confman_api::client::{ReadClient, ReadOptions, WatchOptions, Watched};
+use confman_api::client::{Client, ClientOptions, Credential, WatchOptions, Watched};
 use confman_api::limits;
 use confman_api::watch::ChangeKind;
 use confman_core::access::Role;
@@ -247,13 +247,13 @@ async fn a_typed_watch_goes_on_on_another_node_when_its_own_dies() {
     let mut cluster = cluster(Settings::nodes(3)).await;
     let (leader, follower) = (cluster.leader().await, cluster.follower().await);
     let endpoints = [follower, leader].map(|node| format!("http://{}", cluster.http_address(node)));
-    let options = ReadOptions {
+    let options = ClientOptions {
         endpoints: endpoints.to_vec(),
-        api_key: cluster.reader_key.clone(),
+        credential: Credential::ApiKey(cluster.reader_key.clone()),
         ca_pem: None,
         timeout: Duration::from_secs(10),
     };
-    let client = ReadClient::new(&options).expect("a client");
+    let client = Client::new(&options).expect("a client");
     let mut watch = client.watch(WatchOptions {
         namespace: NamespacePath::parse("/apps").expect("a path"),
         recursive: false,

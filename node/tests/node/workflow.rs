@@ -1,7 +1,8 @@
 //! The main job over HTTP: submit, approve, read.
 
-use confman_api::client::{ClientError, CourierClient, ReadClient, ReadOptions};
+use confman_api::client::{Client, ClientError, ClientOptions, CourierClient, Credential};
 use confman_api::internal::RequestReference;
+use confman_api::reading::Consistency;
 use confman_core::access::Role;
 use confman_core::audit::AuditEvent;
 use confman_core::digest::Digest;
@@ -55,21 +56,23 @@ pub(crate) fn request_of(outcome: Outcome) -> PublishRequest {
     *request
 }
 
-pub(crate) fn reader(cluster: &Cluster, index: u8) -> ReadClient {
-    let options = ReadOptions {
+pub(crate) fn reader(cluster: &Cluster, index: u8) -> Client {
+    let options = ClientOptions {
         endpoints: vec![format!("http://{}", cluster.http_address(index))],
-        api_key: cluster.reader_key.clone(),
+        credential: Credential::ApiKey(cluster.reader_key.clone()),
         ca_pem: None,
         timeout: std::time::Duration::from_secs(30),
     };
-    ReadClient::new(&options).expect("the client can be built")
+    Client::new(&options).expect("the client can be built")
 }
 
 /// The value of a key of `/apps` on node `index`, as JSON text.
 pub(crate) async fn read_value(cluster: &Cluster, index: u8, key: &str, consistency: &str) -> Option<String> {
     let namespace = NamespacePath::parse("/apps").expect("a valid path");
     let key = ConfigKey::parse(key).expect("a valid key");
-    let value = reader(cluster, index).value(&namespace, &key, Some(consistency)).await;
+    let consistency = Consistency::parse(consistency).expect("a consistency");
+    let client = reader(cluster, index).with_consistency(consistency);
+    let value = client.value(&namespace, &key).await;
     value
         .expect("the read succeeds")
         .map(|view| view.value.get().to_owned())

@@ -1,9 +1,10 @@
 //! What a test plays in: a Kubernetes namespace, an operator for it, nodes, and people.
 
-use confman_api::client::{CourierClient, ReadClient, ReadOptions};
+use confman_api::client::{ClientOptions, CourierClient, Credential};
 use confman_api::digest::Digest;
 use confman_api::ids::{ConfigKey, NamespacePath};
 use confman_api::internal::Decision;
+use confman_api::reading::Consistency;
 use confman_crds::{ConfigNamespace, ConfmanCluster, PublishRequest, PublishRequestSpec};
 use confman_operator::args::RunArgs;
 use confman_operator::courier::Couriers;
@@ -312,19 +313,17 @@ impl World {
 
     /// What a pod reads over HTTP.
     pub(crate) async fn read(&self, key: &str) -> Option<Value> {
-        let options = ReadOptions {
+        let options = ClientOptions {
             endpoints: (0..self.count).map(|ordinal| self.nodes.http_url(ordinal)).collect(),
-            api_key: READER.to_owned(),
+            credential: Credential::ApiKey(READER.to_owned()),
             ca_pem: None,
             timeout: std::time::Duration::from_secs(5),
         };
-        let client = ReadClient::new(&options).expect("a client can be built");
+        let client = confman_api::client::Client::new(&options).expect("a client can be built");
+        let client = client.with_consistency(Consistency::Linearizable);
         let path = NamespacePath::parse("/teams/payments").expect("a path");
         let key = ConfigKey::parse(key).expect("a key");
-        let view = client
-            .value(&path, &key, Some("linearizable"))
-            .await
-            .expect("it can be read");
+        let view = client.value(&path, &key).await.expect("it can be read");
         view.map(|view| serde_json::to_value(view).expect("a view is JSON"))
     }
 }

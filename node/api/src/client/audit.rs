@@ -1,16 +1,16 @@
 //! The audit trail for a reader: pages by filter, exports line by line, and the walk of a node over its own chain.
 
-use std::fmt::Write as _;
-
 use confman_core::audit::AuditAction;
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId, Timestamp};
 use confman_core::principal::Principal;
 use reqwest::Response;
 
-use super::{ClientError, ReadClient};
+use super::public::path;
+use super::query::Query;
+use super::{Client, ClientError};
 use crate::audit::{AuditEventView, AuditLine, AuditVerifyView};
 use crate::limits;
-use crate::listing::Page;
+use crate::listing::{Page, Paging};
 
 /// Which events are asked for: all of what is given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,8 +29,17 @@ pub struct AuditQuery {
     pub to: Option<Timestamp>,
 }
 
+/// In which order a page has its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditOrder {
+    /// The last first.
+    NewestFirst,
+    /// As they happened.
+    OldestFirst,
+}
+
 impl AuditQuery {
-    fn parameters(&self) -> Vec<(&'static str, String)> {
+    fn narrow(&self, query: Query) -> Query {
         let Self {
             actor,
             key,
@@ -40,18 +49,13 @@ impl AuditQuery {
             to,
         } = self;
         let action = action.and_then(|action| serde_json::to_value(action).ok());
-        let given = [
-            ("actor", actor.as_ref().map(ToString::to_string)),
-            ("key", key.as_ref().map(ToString::to_string)),
-            ("action", action.and_then(|action| action.as_str().map(str::to_owned))),
-            ("request", request.as_ref().map(ToString::to_string)),
-            ("from", from.map(|from| from.to_string())),
-            ("to", to.map(|to| to.to_string())),
-        ];
-        given
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect()
+        query
+            .with("actor", actor.as_ref())
+            .with("key", key.as_ref())
+            .with("action", action.as_ref().and_then(serde_json::Value::as_str))
+            .with("request", request.as_ref())
+            .with("from", *from)
+            .with("to", *to)
     }
 }
 
@@ -90,17 +94,21 @@ fn broken(error: &dyn std::error::Error) -> ClientError {
     ClientError::Unreachable(format!("the export is broken: {error}"))
 }
 
-impl ReadClient {
-    /// One page of events of a namespace and those below it, newest first. It may be empty and not the last.
+impl Client {
+    /// One page of events of a namespace and those below it. It may be empty and not the last.
     pub async fn audit(
         &self,
         namespace: &NamespacePath,
         query: &AuditQuery,
-        cursor: Option<&str>,
+        order: AuditOrder,
+        paging: &Paging,
     ) -> Result<Page<AuditEventView>, ClientError> {
-        let mut parameters = query.parameters();
-        parameters.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
-        self.get(audit_path(namespace, &parameters)).await
+        let order = match order {
+            AuditOrder::NewestFirst => None,
+            AuditOrder::OldestFirst => Some("oldest"),
+        };
+        let query = query.narrow(self.fresh()).with("order", order).page(paging);
+        self.get(query.behind(&path("audit", namespace))).await
     }
 
     /// Begins an export of the whole chain, oldest first, that shows the events of a namespace and those below it.
@@ -109,7 +117,8 @@ impl ReadClient {
         namespace: &NamespacePath,
         query: &AuditQuery,
     ) -> Result<AuditExport, ClientError> {
-        let mut call = self.call(audit_path(namespace, &query.parameters()));
+        let query = query.narrow(self.fresh());
+        let mut call = self.call(query.behind(&path("audit", namespace)));
         call.headers.push(("accept", "application/x-ndjson".to_owned()));
         let response = self.transport.send(&call).await?;
         Ok(AuditExport {
@@ -120,28 +129,9 @@ impl ReadClient {
 
     /// Has one node walk its chain, from the first event or from a cursor.
     pub async fn verify_audit(&self, cursor: Option<&str>) -> Result<AuditVerifyView, ClientError> {
-        let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
-        self.get(format!("/api/v1/audit:verify{query}")).await
+        let query = self.fresh().with("cursor", cursor);
+        self.get(query.behind("/api/v1/audit:verify")).await
     }
-}
-
-fn audit_path(namespace: &NamespacePath, parameters: &[(&str, String)]) -> String {
-    let path = if namespace.is_root() { "" } else { namespace.as_str() };
-    let mut text = format!("/api/v1/audit{path}");
-    for (position, (name, value)) in parameters.iter().enumerate() {
-        text.push(if position == 0 { '?' } else { '&' });
-        text.push_str(name);
-        text.push('=');
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                text.push(char::from(byte));
-            } else {
-                // Writing to a string does not fail.
-                let _ = write!(text, "%{byte:02X}");
-            }
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -156,7 +146,7 @@ mod tests {
             from: Some(Timestamp::from_millis(0)),
             ..AuditQuery::default()
         };
-        let path = audit_path(&NamespacePath::root(), &query.parameters());
+        let path = query.narrow(Query::default()).behind("/api/v1/audit");
         let expected =
             "/api/v1/audit?actor=user%3Aada%2Bb%26c&action=config.published&from=1970-01-01T00%3A00%3A00.000Z";
         assert_eq!(path, expected);

@@ -50,6 +50,12 @@ impl CourierClient {
         })
     }
 
+    /// Over connections that a test has made.
+    #[cfg(test)]
+    pub(super) fn over(transport: Transport) -> Self {
+        Self { transport }
+    }
+
     /// The same identity and connections for one endpoint only, for calls that mean that node.
     pub fn only(&self, endpoint: &str) -> Result<Self, BuildError> {
         Ok(Self {

@@ -24,6 +24,9 @@ const MAX_PROBLEM_BYTES: usize = 64 * 1024;
 /// Header with the log index that an answer has seen.
 pub(super) const INDEX: &str = "confman-index";
 
+/// Media type of most bodies.
+pub(super) const JSON: &str = "application/json";
+
 /// Whether a call that was sent and not answered may have changed something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -48,13 +51,14 @@ pub(super) enum Patience {
 pub(super) struct Call {
     pub(super) effect: Effect,
     pub(super) patience: Patience,
-    /// A 404 that says as of when is an answer, and no problem.
-    pub(super) missing_is_answer: bool,
+    /// What is an answer and no problem, beside what is successful.
+    pub(super) is_answer: fn(&Response) -> bool,
     pub(super) method: Method,
     /// Path and query.
     pub(super) path: String,
     pub(super) headers: Vec<(&'static str, String)>,
-    /// JSON.
+    /// Of the body.
+    pub(super) media_type: &'static str,
     pub(super) body: Option<Vec<u8>>,
 }
 
@@ -63,7 +67,8 @@ impl Call {
         Self {
             effect: Effect::Read,
             patience: Patience::Usual,
-            missing_is_answer: false,
+            is_answer: |_| false,
+            media_type: JSON,
             method: Method::GET,
             path: path.into(),
             headers: Vec::new(),
@@ -75,7 +80,8 @@ impl Call {
         Self {
             effect: Effect::Write,
             patience: Patience::Usual,
-            missing_is_answer: false,
+            is_answer: |_| false,
+            media_type: JSON,
             method,
             path: path.into(),
             headers: Vec::new(),
@@ -168,7 +174,7 @@ impl Transport {
         }
         if let Some(body) = &call.body {
             request = request
-                .header(reqwest::header::CONTENT_TYPE, "application/json")
+                .header(reqwest::header::CONTENT_TYPE, call.media_type)
                 .body(body.clone());
         }
         let answer = match call.patience {
@@ -182,13 +188,7 @@ impl Transport {
             Ok(response) if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED => {
                 Ok(response)
             }
-            Ok(response)
-                if call.missing_is_answer
-                    && response.status() == StatusCode::NOT_FOUND
-                    && response.headers().contains_key(INDEX) =>
-            {
-                Ok(response)
-            }
+            Ok(response) if (call.is_answer)(&response) => Ok(response),
             Ok(response) => Err(read_problem(response, call.effect).await),
             Err(error) => Err(classify(&error, call.effect)),
         }
@@ -200,13 +200,19 @@ pub(super) async fn read_json<T: serde::de::DeserializeOwned>(
     response: Response,
     effect: Effect,
 ) -> Result<T, ClientError> {
-    let bytes = response.bytes().await.map_err(|error| classify(&error, effect))?;
+    let bytes = read_bytes(response, effect).await?;
     serde_json::from_slice(&bytes).map_err(|error| lost(effect, format!("the answer cannot be read: {error}")))
 }
 
 /// Reads a body of text; one that breaks off is like one of JSON.
-pub(in crate::client) async fn read_text(response: Response, effect: Effect) -> Result<String, ClientError> {
+pub(super) async fn read_text(response: Response, effect: Effect) -> Result<String, ClientError> {
     response.text().await.map_err(|error| classify(&error, effect))
+}
+
+/// Reads a body as it is; one that breaks off is like one of JSON.
+pub(super) async fn read_bytes(response: Response, effect: Effect) -> Result<Vec<u8>, ClientError> {
+    let bytes = response.bytes().await.map_err(|error| classify(&error, effect))?;
+    Ok(bytes.to_vec())
 }
 
 /// TLS with the given roots (PEM) and, where given, a client certificate (PEM chain and key).

@@ -7,10 +7,10 @@ use confman_core::ids::NamespacePath;
 use reqwest::Response;
 use tokio::time::{sleep, timeout};
 
-use super::ClientError;
 use super::events::{Event, Parser};
-use super::read::ReadClient;
+use super::public::path;
 use super::transport::{Call, Patience};
+use super::{Client, ClientError};
 use crate::limits;
 use crate::watch::{
     CLOSED, ChangeKind, ChangeView, ClosedReason, ClosedView, EVENT_STREAM, READY, RESET, ReadyView, ResetView,
@@ -51,7 +51,7 @@ pub enum Watched {
 
 /// A watch. It connects when [`Watch::next`] is called first, and again whenever it has to.
 pub struct Watch {
-    client: ReadClient,
+    client: Client,
     options: WatchOptions,
     /// Id of the last event that was given out.
     last_id: Option<String>,
@@ -64,7 +64,7 @@ pub struct Watch {
     tries: u32,
 }
 
-impl ReadClient {
+impl Client {
     /// Watches a namespace.
     pub fn watch(&self, options: WatchOptions) -> Watch {
         Watch {
@@ -175,7 +175,6 @@ impl Watch {
             values,
             from: _,
         } = &self.options;
-        let path = if namespace.is_root() { "" } else { namespace.as_str() };
         let types: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         let types = if types.is_empty() {
             String::new()
@@ -183,7 +182,7 @@ impl Watch {
             format!("&types={}", types.join(","))
         };
         let query = format!("recursive={recursive}&values={values}{types}");
-        let mut call = self.client.call(format!("/api/v1/watch{path}?{query}"));
+        let mut call = self.client.call(format!("{}?{query}", path("watch", namespace)));
         call.patience = Patience::Stream;
         call.headers.push(("accept", EVENT_STREAM.to_owned()));
         if let Some(id) = &self.last_id {

@@ -1,15 +1,14 @@
 //! Parts of a namespace that are read and replaced on their own, and what another schema would break.
 
 use axum::body::Body;
-use confman_api::namespaces::NamespaceView;
+use confman_api::namespaces::{NamespaceView, RolesView, SchemaBindingView, WorkflowView};
 use confman_api::problem::{Problem, ProblemType};
 use confman_api::schema::{BrokenRequestView, SchemaReport};
 use confman_api::webhook::WebhooksView;
 use confman_core::access::Action;
 use confman_core::ids::NamespacePath;
-use confman_core::namespace::{ConfigNamespace, NamespaceSettings, RoleAssignments, SchemaBinding, Workflow};
+use confman_core::namespace::{ConfigNamespace, NamespaceSettings};
 use http::Response;
-use serde::{Deserialize, Serialize};
 
 use super::super::App;
 use super::super::call::storage_problem;
@@ -30,24 +29,6 @@ pub(super) enum Part {
     Workflow,
     /// The webhooks.
     Webhooks,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RolesBody {
-    roles: RoleAssignments,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SchemaBody {
-    schema: Option<SchemaBinding>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WorkflowBody {
-    workflow: Option<Workflow>,
 }
 
 impl Part {
@@ -80,13 +61,13 @@ pub(super) fn show(app: &App, part: Part, namespace: &ConfigNamespace) -> Result
     let governance = &namespace.settings.governance;
     match part {
         Part::Whole => reply::json(&NamespaceView::of(namespace)),
-        Part::Roles => reply::json(&RolesBody {
+        Part::Roles => reply::json(&RolesView {
             roles: governance.roles.clone(),
         }),
-        Part::Schema => reply::json(&SchemaBody {
+        Part::Schema => reply::json(&SchemaBindingView {
             schema: governance.schema.clone(),
         }),
-        Part::Workflow => reply::json(&WorkflowBody {
+        Part::Workflow => reply::json(&WorkflowView {
             workflow: governance.workflow,
         }),
         Part::Webhooks => {
@@ -101,9 +82,9 @@ pub(super) fn over(part: Part, settings: &NamespaceSettings, bytes: &[u8]) -> Re
     let mut settings = settings.clone();
     match part {
         Part::Whole => settings = body::parse_json(bytes)?,
-        Part::Roles => settings.governance.roles = body::parse_json::<RolesBody>(bytes)?.roles,
-        Part::Schema => settings.governance.schema = body::parse_json::<SchemaBody>(bytes)?.schema,
-        Part::Workflow => settings.governance.workflow = body::parse_json::<WorkflowBody>(bytes)?.workflow,
+        Part::Roles => settings.governance.roles = body::parse_json::<RolesView>(bytes)?.roles,
+        Part::Schema => settings.governance.schema = body::parse_json::<SchemaBindingView>(bytes)?.schema,
+        Part::Workflow => settings.governance.workflow = body::parse_json::<WorkflowView>(bytes)?.workflow,
         Part::Webhooks => settings.webhooks = body::parse_json::<WebhooksView>(bytes)?.webhooks,
     }
     Ok(settings)

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use confman_api::problem::{Problem, ProblemType};
 use confman_api::publish_request::DecisionBody;
+use confman_api::reading::Consistency;
 use confman_core::access::Action;
 use confman_core::digest::Digest;
 use confman_core::outcome::Outcome;
@@ -14,7 +15,6 @@ use super::super::App;
 use super::super::call::{Call, not_found, read_problem, storage_problem};
 use super::super::{body, reply, target, write};
 use super::{PREFIX, view_of};
-use crate::read::Consistency;
 
 /// What is decided.
 #[derive(Clone, Copy, PartialEq, Eq)]

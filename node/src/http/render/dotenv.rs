@@ -14,9 +14,6 @@ use confman_core::ids::ConfigKey;
 
 use super::{Entry, RenderError, flat};
 
-/// Media type.
-pub const MEDIA_TYPE: &str = "text/x-dotenv; charset=utf-8";
-
 /// Variables that bash does not let a file set, or that mean something else afterwards.
 const RESERVED: [&str; 14] = [
     "_",

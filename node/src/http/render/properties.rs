@@ -6,9 +6,6 @@ use std::fmt::Write as _;
 
 use super::{Entry, flat};
 
-/// Media type. All of it is ASCII.
-pub const MEDIA_TYPE: &str = "text/x-java-properties; charset=iso-8859-1";
-
 /// The file with one line an entry, in the order given.
 pub fn render<'e>(entries: impl IntoIterator<Item = Entry<'e>>) -> String {
     let mut out = String::new();

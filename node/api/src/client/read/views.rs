@@ -3,14 +3,14 @@
 use confman_core::ids::{ConfigKey, NamespacePath, RequestId};
 use confman_core::principal::Principal;
 use confman_core::publish_request::RequestState;
-use reqwest::Url;
 
-use super::{ClientError, ReadClient, optional};
-use crate::client::transport::{Effect, read_text};
+use crate::client::public::{optional, path};
+use crate::client::query::Query;
+use crate::client::{Client, ClientError};
 use crate::draft::DraftView;
 use crate::effective::EffectiveValueView;
 use crate::history::{VersionDiffView, VersionView};
-use crate::listing::Page;
+use crate::listing::{Page, Paging};
 use crate::publish_request::{PublishRequestItem, PublishRequestView};
 
 /// Which publish requests are listed; the default is all that the caller may read.
@@ -26,22 +26,31 @@ pub struct RequestFilter {
     pub waiting_for_me: bool,
 }
 
-impl ReadClient {
+impl RequestFilter {
+    fn narrow(&self, query: Query) -> Query {
+        let Self {
+            namespace,
+            state,
+            submitter,
+            waiting_for_me,
+        } = self;
+        query
+            .with("namespace", namespace.as_ref())
+            .with("state", *state)
+            .with("submitter", submitter.as_ref())
+            .with("waiting-for", waiting_for_me.then_some("me"))
+    }
+}
+
+impl Client {
     /// One page of what a namespace sees.
     pub async fn effective(
         &self,
         namespace: &NamespacePath,
-        cursor: Option<&str>,
+        paging: &Paging,
     ) -> Result<Page<EffectiveValueView>, ClientError> {
-        self.get(path("effective", namespace) + &query(&[("cursor", cursor)]))
+        self.get(self.fresh().page(paging).behind(&path("effective", namespace)))
             .await
-    }
-
-    /// All of what a namespace sees as `application/yaml`, `text/x-dotenv` or `text/x-java-properties`.
-    pub async fn effective_file(&self, namespace: &NamespacePath, media_type: &str) -> Result<String, ClientError> {
-        let mut call = self.call(path("effective", namespace));
-        call.headers.push(("accept", media_type.to_owned()));
-        read_text(self.transport.send(&call).await?, Effect::Read).await
     }
 
     /// One key as its namespace sees it; none when there is none (or it may not be seen).
@@ -50,22 +59,26 @@ impl ReadClient {
         namespace: &NamespacePath,
         key: &ConfigKey,
     ) -> Result<Option<EffectiveValueView>, ClientError> {
-        optional(self.get(format!("/api/v1/effective{}", namespace.join(key))).await)
+        let path = format!("/api/v1/effective{}", namespace.join(key));
+        optional(self.get(self.fresh().behind(&path)).await)
     }
 
-    /// One page of the versions of a key, newest first; none if there never was such a key (or it may not be seen).
+    /// One page of the versions of a key, newest first, with or without `values`; none if there never was such a key (or it
+    /// may not be seen).
     pub async fn history(
         &self,
         namespace: &NamespacePath,
         key: &ConfigKey,
-        cursor: Option<&str>,
+        values: bool,
+        paging: &Paging,
     ) -> Result<Option<Page<VersionView>>, ClientError> {
         let path = format!("/api/v1/history{}", namespace.join(key));
-        let query = query(&[("values", Some("true")), ("cursor", cursor)]);
-        optional(self.get(path + &query).await)
+        let query = self.fresh().flag("values", values).page(paging);
+        optional(self.get(query.behind(&path)).await)
     }
 
-    /// What changed from one version of a key to another; by default from the one before to the live one.
+    /// What changed from one version of a key to another, 0 for no value; by default from the one before to the live one.
+    /// None when either is not there (any more).
     pub async fn version_diff(
         &self,
         namespace: &NamespacePath,
@@ -73,76 +86,35 @@ impl ReadClient {
         (from, to): (Option<u64>, Option<u64>),
     ) -> Result<Option<VersionDiffView>, ClientError> {
         let path = format!("/api/v1/history{}:diff", namespace.join(key));
-        let [from, to] = [from, to].map(|number| number.map(|number| number.to_string()));
-        let query = query(&[("from", from.as_deref()), ("to", to.as_deref())]);
-        optional(self.get(path + &query).await)
+        let query = self.fresh().with("from", from).with("to", to);
+        optional(self.get(query.behind(&path)).await)
     }
 
     /// One page of the drafts of a namespace.
-    pub async fn drafts(
-        &self,
-        namespace: &NamespacePath,
-        cursor: Option<&str>,
-    ) -> Result<Page<DraftView>, ClientError> {
-        self.get(path("drafts", namespace) + &query(&[("cursor", cursor)]))
+    pub async fn drafts(&self, namespace: &NamespacePath, paging: &Paging) -> Result<Page<DraftView>, ClientError> {
+        self.get(self.fresh().page(paging).behind(&path("drafts", namespace)))
             .await
     }
 
     /// The draft of a key; none when there is none.
     pub async fn draft(&self, namespace: &NamespacePath, key: &ConfigKey) -> Result<Option<DraftView>, ClientError> {
-        optional(self.get(format!("/api/v1/drafts{}", namespace.join(key))).await)
+        let path = format!("/api/v1/drafts{}", namespace.join(key));
+        optional(self.get(self.fresh().behind(&path)).await)
     }
 
     /// One page of publish requests, the last submitted first. A page may be empty and not be the last.
     pub async fn publish_requests(
         &self,
         filter: &RequestFilter,
-        cursor: Option<&str>,
+        paging: &Paging,
     ) -> Result<Page<PublishRequestItem>, ClientError> {
-        let state = filter.state.map(|state| state.to_string());
-        let submitter = filter.submitter.as_ref().map(ToString::to_string);
-        let query = query(&[
-            ("namespace", filter.namespace.as_ref().map(NamespacePath::as_str)),
-            ("state", state.as_deref()),
-            ("submitter", submitter.as_deref()),
-            ("waiting-for", filter.waiting_for_me.then_some("me")),
-            ("cursor", cursor),
-        ]);
-        self.get(format!("/api/v1/publish-requests{query}")).await
+        let query = filter.narrow(self.fresh()).page(paging);
+        self.get(query.behind("/api/v1/publish-requests")).await
     }
 
     /// One publish request, with what a reviewer needs to know of it.
     pub async fn publish_request(&self, id: &RequestId) -> Result<Option<PublishRequestView>, ClientError> {
-        optional(self.get(format!("/api/v1/publish-requests/{id}")).await)
-    }
-}
-
-/// The path of a namespace under a resource.
-fn path(resource: &str, namespace: &NamespacePath) -> String {
-    let namespace = if namespace.is_root() { "" } else { namespace.as_str() };
-    format!("/api/v1/{resource}{namespace}")
-}
-
-/// The query with the parameters that are there, or nothing.
-fn query(parameters: &[(&str, Option<&str>)]) -> String {
-    let given = parameters.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-    let url = Url::parse_with_params("http://node", given);
-    let query = url.ok().and_then(|url| url.query().map(|query| format!("?{query}")));
-    query.filter(|query| query.len() > 1).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_names_what_is_there_and_encodes_it() {
-        assert_eq!(query(&[("cursor", None)]), "");
-        let both = query(&[
-            ("submitter", Some("user:corp/a&b")),
-            ("state", None),
-            ("cursor", Some("x")),
-        ]);
-        assert_eq!(both, "?submitter=user%3Acorp%2Fa%26b&cursor=x");
+        let path = format!("/api/v1/publish-requests/{id}");
+        optional(self.get(self.fresh().behind(&path)).await)
     }
 }
