@@ -6,18 +6,19 @@ use confman_core::idempotency::Idempotency;
 use confman_core::namespace::{Governance, Workflow};
 use confman_core::outcome::Outcome;
 use confman_core::proposal::{
-    Command, DeclareNamespace, OpenRequest, Precondition, PutDraft, PutNamespace, RegisterStampKey, ReleaseNamespace,
-    RollBackEntry, SetIdentity, SubmitRequest,
+    Command, DeclareNamespace, DeleteDraft, Precondition, PutNamespace, RegisterStampKey, ReleaseNamespace,
+    SubmitRequest,
 };
 use confman_core::publish_request::Decision;
 use confman_core::stamp::{Signed, StampKeyStatement, Statement};
 use confman_core::state::StateView as _;
 
-use crate::acts::{Act, History, KEYS, NAMESPACES, PEOPLE, SECOND_LOGINS, SUBJECTS, Stamp};
+use crate::acts::{Act, History, KEYS, NAMESPACES, PEOPLE, SUBJECTS, Stamp};
 use crate::builders::{
-    KEY, caller, claim, cluster_id, governance, key, nonce, path, request_id, reviewing, reviewing_over_http, seconds,
-    settings, sign, signing_key, spec, stamp_key, subject, value, writing,
+    KEY, caller, claim, cluster_id, governance, nonce, path, request_id, reviewing, reviewing_over_http, seconds,
+    settings, sign, signing_key, stamp_key, subject,
 };
+use crate::calls::{asking, call, seen};
 use crate::world::{World, changes_something};
 
 /// A history being played.
@@ -108,24 +109,20 @@ impl Play {
 
     fn act(&mut self, act: &Act) {
         let command = match act {
+            Act::Draft { .. }
+            | Act::Open { .. }
+            | Act::RollBack { .. }
+            | Act::Identify { .. }
+            | Act::Write { .. }
+            | Act::Delete { .. }
+            | Act::Describe { .. } => call(&self.world, act),
             Act::Submit { .. } => self.submit(act),
             Act::Replay { which } => self.replay(*which),
             Act::Review { .. } => Some(self.review(act)),
-            Act::Draft { .. } | Act::Open { .. } | Act::RollBack { .. } | Act::Identify { .. } => {
-                Some(self.authenticated(act))
-            }
+            Act::Discard { who, which } => self.discard(*who, *which),
             Act::ObjectDeleted { which } => {
                 let _: Result<_, _> = self.world.object_deleted(&self.id(*which));
                 None
-            }
-            Act::Write { who, at, value } => {
-                let (at, _) = (NAMESPACES[at.0].0, KEYS[at.1]);
-                Some(writing(
-                    PEOPLE[*who],
-                    at,
-                    KEYS[usize::from(value % 2)],
-                    &value.to_string(),
-                ))
             }
             Act::Drop {
                 who,
@@ -148,6 +145,7 @@ impl Play {
                 who,
                 namespace,
                 workflow,
+                agreed: _,
             } => self.change(*who, *namespace, |governance| governance.workflow = *workflow),
             Act::Release { namespace } => Some(Command::ReleaseNamespace(ReleaseNamespace {
                 path: path(NAMESPACES[*namespace].0),
@@ -161,9 +159,12 @@ impl Play {
                 None
             }
         };
-        let Some(command) = command else {
-            return;
-        };
+        if let Some(command) = command {
+            self.propose(act, command);
+        }
+    }
+
+    fn propose(&mut self, act: &Act, command: Command) {
         // A call over HTTP has a name, so that it happens once.
         let is_call = command.clone().caller_mut().is_some();
         let name = Digest::of(self.new_id().as_bytes());
@@ -172,7 +173,11 @@ impl Play {
             fingerprint: name,
         });
         let applied = self.world.propose_named(command.clone(), idempotency);
-        if let (Act::Identify { .. }, Ok(Outcome::GovernancePending { request_id, .. })) = (act, &applied.result) {
+        let finds_agreement = matches!(
+            act,
+            Act::Identify { .. } | Act::Describe { .. } | Act::Ask { agreed: true, .. }
+        );
+        if let (true, Ok(Outcome::GovernancePending { request_id, .. })) = (finds_agreement, &applied.result) {
             self.agree(request_id.as_str());
         }
         let (Ok(Outcome::Request(request)), true) = (&applied.result, changes_something(&applied)) else {
@@ -193,75 +198,6 @@ impl Play {
         self.world.propose(reviewing_over_http(id, caller("ruth"), &statement));
     }
 
-    /// What an authenticated caller tries.
-    fn authenticated(&self, act: &Act) -> Command {
-        let place = |at: &(usize, usize)| (path(NAMESPACES[at.0].0), key(KEYS[at.1]));
-        match act {
-            Act::Draft { who, at, value: wanted } => {
-                let (namespace, key) = place(at);
-                Command::PutDraft(PutDraft {
-                    actor: caller(PEOPLE[*who]),
-                    namespace,
-                    key,
-                    value: value(&wanted.to_string()),
-                    expected: Precondition::Any,
-                    verdict: None,
-                })
-            }
-            Act::Open {
-                who,
-                at,
-                value: wanted,
-                by_draft,
-            } => {
-                let (namespace, key) = place(at);
-                let mut wanted = spec(namespace.as_str(), key.as_str(), &wanted.to_string());
-                if *by_draft {
-                    wanted.draft = wanted.value.take().map(|value| value.digest());
-                }
-                Command::OpenRequest(OpenRequest {
-                    actor: caller(PEOPLE[*who]),
-                    namespace,
-                    spec: wanted,
-                    resubmits: None,
-                    verdict: None,
-                })
-            }
-            Act::RollBack { who, at, to } => {
-                let (namespace, key) = place(at);
-                Command::RollBackEntry(RollBackEntry {
-                    actor: caller(PEOPLE[*who]),
-                    namespace,
-                    key,
-                    to_version: *to,
-                    comment: None,
-                    verdict: None,
-                })
-            }
-            Act::Identify { who, which } => {
-                let cluster = self.world.state.cluster().expect("memory is always readable");
-                let mut identity = cluster.expect("a cluster").identity.clone();
-                let (login, person) = SECOND_LOGINS[*which];
-                identity.aliases.insert(subject(login), subject(person));
-                Command::SetIdentity(SetIdentity {
-                    actor: caller(PEOPLE[*who]),
-                    identity,
-                })
-            }
-            Act::Submit { .. }
-            | Act::Replay { .. }
-            | Act::Review { .. }
-            | Act::ObjectDeleted { .. }
-            | Act::Write { .. }
-            | Act::Drop { .. }
-            | Act::Widen { .. }
-            | Act::Ask { .. }
-            | Act::Release { .. }
-            | Act::Rotate
-            | Act::Wait { .. } => unreachable!("{act:?} is done in another way"),
-        }
-    }
-
     fn submit(&self, act: &Act) -> Option<Command> {
         let Act::Submit {
             who,
@@ -274,14 +210,15 @@ impl Play {
         else {
             return None;
         };
-        let mut wanted = spec(NAMESPACES[at.0].1, KEYS[at.1], &value.to_string());
+        let at = value.map_or_else(|| seen(&self.world, *at), |_| *at);
+        let mut wanted = asking(NAMESPACES[at.0].1, KEYS[at.1], *value);
         wanted.expected_version = *expecting;
         let name_of = |who: &usize| PEOPLE[*who].split('+').next().map(str::to_owned);
         wanted.on_behalf_of = on_behalf_of.iter().filter_map(name_of).collect();
         let id = self.new_id();
         let mut statement = self.world.requester_statement(PEOPLE[*who], &id, &wanted);
         // Few names, so that the same object comes again.
-        statement.name = format!("object-{value}");
+        statement.name = value.map_or_else(|| "object-gone".to_owned(), |value| format!("object-{value}"));
         statement.nonce = nonce(&id);
         if matches!(stamp, Stamp::Elsewhere) {
             statement.cluster_id = cluster_id("c2");
@@ -293,6 +230,16 @@ impl Play {
             verdict: None,
         };
         Some(Command::SubmitRequest(command))
+    }
+
+    fn discard(&self, who: usize, which: usize) -> Option<Command> {
+        let request = self.world.request(&self.id(which))?;
+        Some(Command::DeleteDraft(DeleteDraft {
+            actor: caller(PEOPLE[who]),
+            key: request.key()?.clone(),
+            namespace: request.namespace,
+            expected: Precondition::Any,
+        }))
     }
 
     fn replay(&self, which: usize) -> Option<Command> {

@@ -2,26 +2,29 @@
 
 mod asked;
 mod keys;
+mod pending;
 mod rights;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use confman_core::access::Role;
 use confman_core::entry::Version;
-use confman_core::ids::{ClusterId, NamespacePath};
+use confman_core::ids::{ClusterId, ConfigKey, NamespacePath};
 use confman_core::namespace::Governance;
 use confman_core::outcome::Outcome;
-use confman_core::principal::Principal;
-use confman_core::proposal::{Command, InitialiseCluster, PutDraft, PutEntry, Review, ReviewRequest};
+use confman_core::principal::Actor;
+use confman_core::proposal::{Command, InitialiseCluster, PutDraft};
 use confman_core::stamp::{Signed, Statement};
 use confman_core::state::Change;
+use confman_core::value::ConfigValue;
 use ed25519_dalek::{Signature, Verifier as _};
 
 use crate::builders::signing_key;
 use crate::world::{Entry, changes_something};
 
 use asked::Asked;
-use keys::{Keys, place};
+use keys::{Keys, Place, place};
+use pending::Pending;
 use rights::Rights;
 
 /// What follows from the accepted entries so far.
@@ -34,8 +37,8 @@ pub(crate) struct Judge {
     keys: Keys,
     asked: BTreeMap<String, Asked>,
     nonces: BTreeSet<String>,
-    /// Who asked for which persons, by request.
-    identities: BTreeMap<String, (Principal, BTreeMap<Principal, Principal>)>,
+    /// What waits for another admin, by request.
+    pending: BTreeMap<String, Pending>,
 }
 
 impl Judge {
@@ -46,19 +49,16 @@ impl Judge {
         };
         let published: Vec<&Version> = entry.applied.changes.iter().filter_map(version_of).collect();
         let mut may_publish = false;
-        match &entry.proposal.command {
-            Command::SetIdentity(command) => {
-                let Outcome::GovernancePending { request_id, .. } = outcome else {
-                    unreachable!("one admin alone says who is who: {outcome:?}");
-                };
-                let asked = (command.actor.principal.clone(), command.identity.aliases.clone());
-                self.identities.insert(request_id.to_string(), asked);
-            }
-            Command::ApproveRequest(review) if self.identities.contains_key(review.request_id.as_str()) => {
-                self.identified(review);
-            }
+        if let Outcome::GovernancePending { request_id, .. } = outcome {
             // What waits for others is not in force.
-            _ if matches!(outcome, Outcome::GovernancePending { .. }) => {}
+            let pending = Pending::of(&entry.proposal.command);
+            self.pending.insert(request_id.to_string(), pending);
+            return;
+        }
+        match &entry.proposal.command {
+            Command::ApproveRequest(review) if self.pending.contains_key(review.request_id.as_str()) => {
+                self.agreed(review);
+            }
             Command::InitialiseCluster(command) => self.initialised(command),
             Command::DeclareNamespace(command) => {
                 self.claims.insert(command.claim.name.clone(), command.path.clone());
@@ -68,6 +68,10 @@ impl Judge {
             Command::ReleaseNamespace(command) => _ = self.claims.remove(&command.claim.name),
             Command::SubmitRequest(command) => self.submitted(command),
             Command::PutDraft(command) => self.drafted(command),
+            Command::DeleteDraft(command) => {
+                self.may((&command.actor, Role::Editor), &command.namespace);
+                self.keys.draft_gone(&place(&command.namespace, &command.key));
+            }
             Command::OpenRequest(command) => {
                 self.opened(outcome, (&command.namespace, &command.spec), &command.actor);
             }
@@ -76,18 +80,34 @@ impl Judge {
                 self.approved(review, outcome, &published);
                 may_publish = true;
             }
-            Command::PutEntry(command) => {
-                self.written(command, &published);
+            Command::PublishApproved(review) => {
+                self.published_by_hand(review, outcome, &published);
                 may_publish = true;
+            }
+            Command::PutEntry(command) => {
+                let place = (&command.namespace, &command.key);
+                self.unreviewed(&command.actor, place, Some(&command.value), &published);
+                may_publish = true;
+            }
+            Command::DeleteEntry(command) => {
+                let place = (&command.namespace, &command.key);
+                self.unreviewed(&command.actor, place, None, &published);
+                may_publish = true;
+            }
+            Command::DescribeEntry(command) => {
+                self.may((&command.actor, Role::Admin), &command.namespace);
+                let place = place(&command.namespace, &command.key);
+                assert!(
+                    self.keys.only_tightens(&place, &command.meta),
+                    "one admin alone loosened"
+                );
+                self.keys.described(place, command.meta.clone());
             }
             Command::RejectRequest(review) => self.ended(review.request_id.as_str()),
             Command::WithdrawRequest(command) => self.ended(command.request_id.as_str()),
             Command::RegisterStampKey(_) => {}
-            Command::DeleteEntry(_)
-            | Command::DeleteDraft(_)
-            | Command::PublishApproved(_)
-            | Command::DeleteNamespace(_)
-            | Command::DescribeEntry(_)
+            Command::SetIdentity(_) => unreachable!("one admin alone says who is who"),
+            Command::DeleteNamespace(_)
             | Command::PutSchema(_)
             | Command::IssueApiKey(_)
             | Command::RevokeApiKey(_)
@@ -96,9 +116,23 @@ impl Judge {
         }
         assert!(
             published.is_empty() || may_publish,
-            "only approvals and direct writes publish"
+            "only approvals, publishers and direct writes publish"
         );
-        published.into_iter().for_each(|version| self.keys.published(version));
+        for version in published {
+            self.check_not_kept(version);
+            self.keys.published(version);
+        }
+    }
+
+    /// Nobody has a key that a namespace above keeps for itself.
+    fn check_not_kept(&self, version: &Version) {
+        let above = self.rights.inherited(version.namespace.as_str());
+        let kept = |above: &&str| {
+            let place: Place = ((*above).to_owned(), version.key.to_string());
+            self.keys.is_kept(&place)
+        };
+        let keeper = above.into_iter().find(kept);
+        assert!(version.value.is_none() || keeper.is_none(), "{keeper:?} keeps it");
     }
 
     fn initialised(&mut self, command: &InitialiseCluster) {
@@ -112,24 +146,8 @@ impl Judge {
         self.rights.govern(&NamespacePath::root(), governance);
     }
 
-    fn identified(&mut self, review: &ReviewRequest) {
-        let (by, aliases) = self.identities.remove(review.request_id.as_str()).expect("it is there");
-        let Review::Authenticated(review) = &review.review else {
-            unreachable!("nobody stamps that");
-        };
-        let approver = &review.actor;
-        assert!(
-            approver.principal != by && self.rights.rank("/", approver) == Some(Role::Admin),
-            "another admin of / agreed"
-        );
-        self.rights.identify(aliases);
-    }
-
     fn drafted(&mut self, command: &PutDraft) {
-        assert!(
-            self.rights.rank(command.namespace.as_str(), &command.actor) >= Some(Role::Editor),
-            "an editor wrote"
-        );
+        self.may((&command.actor, Role::Editor), &command.namespace);
         self.keys.drafted(
             place(&command.namespace, &command.key),
             command.value.clone(),
@@ -137,17 +155,32 @@ impl Judge {
         );
     }
 
-    fn written(&self, command: &PutEntry, published: &[&Version]) {
-        let namespace = command.namespace.as_str();
-        assert_eq!(published.len(), 1);
+    /// A version that nobody was asked about.
+    fn unreviewed(
+        &self,
+        by: &Actor,
+        (namespace, key): (&NamespacePath, &ConfigKey),
+        wanted: Option<&ConfigValue>,
+        published: &[&Version],
+    ) {
+        let [version] = published else {
+            unreachable!("{} versions of one", published.len());
+        };
+        assert_eq!((&version.namespace, &version.key), (namespace, key));
+        assert_eq!(version.value.as_ref(), wanted);
         assert!(
-            !self.rights.workflow(namespace).require_approval,
-            "approval was required in {namespace}"
+            wanted.is_some() || self.keys.is_live(&place(namespace, key)),
+            "it was gone"
         );
-        assert!(
-            self.rights.rank(namespace, &command.actor) >= Some(Role::Publisher),
-            "a publisher wrote"
-        );
+        let workflow = self.rights.workflow(namespace.as_str());
+        assert!(!workflow.require_approval, "approval was required in {namespace}");
+        self.may((by, Role::Publisher), namespace);
+    }
+
+    /// Fails unless `who` has at least this role.
+    fn may(&self, (who, least): (&Actor, Role), namespace: &NamespacePath) {
+        let rank = self.rights.rank(namespace.as_str(), who);
+        assert!(rank >= Some(least), "{:?} is no {least} in {namespace}", who.principal);
     }
 }
 

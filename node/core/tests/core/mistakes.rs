@@ -42,7 +42,7 @@ fn scenarios_that_notice() -> Vec<String> {
 
 fn judge_notices() -> bool {
     let judged = catch_unwind(|| {
-        for world in sampled(128) {
+        for world in sampled(512) {
             let mut judge = Judge::default();
             world.log.iter().for_each(|entry| judge.judge(entry));
         }

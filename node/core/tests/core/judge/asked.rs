@@ -26,6 +26,8 @@ pub(super) struct Asked {
     value: Option<ConfigValue>,
     base: u64,
     required: usize,
+    /// Made while somebody had to publish what is approved; that stays so.
+    is_manual: bool,
     digest: Digest,
     /// The login that asked.
     requester: Principal,
@@ -58,10 +60,7 @@ impl Judge {
     }
 
     pub(super) fn rolled_back(&mut self, command: &RollBackEntry, outcome: &Outcome) {
-        assert!(
-            self.rights.rank(command.namespace.as_str(), &command.actor) >= Some(Role::Publisher),
-            "a publisher rolled back"
-        );
+        self.may((&command.actor, Role::Publisher), &command.namespace);
         let spec = RequestSpec {
             operation: Operation::Rollback,
             value: None,
@@ -77,7 +76,7 @@ impl Judge {
 
     fn ask(&mut self, id: &str, (namespace, spec): (&NamespacePath, &RequestSpec), actor: &Actor) {
         let at = namespace.as_str();
-        assert!(self.rights.rank(at, actor) >= Some(Role::Editor), "an editor asked");
+        self.may((actor, Role::Editor), namespace);
         let place = place(namespace, &spec.key);
         let login = actor.principal.clone();
         let mut hands: BTreeSet<_> = spec.on_behalf_of.iter().map(|name| login_of(name)).collect();
@@ -106,6 +105,7 @@ impl Judge {
             value,
             base,
             required: self.rights.required(at, &login),
+            is_manual: self.rights.is_manual(at),
             digest,
             requester: login,
             hands,
@@ -125,7 +125,16 @@ impl Judge {
         let id = review.request_id.as_str();
         let asked = self.asked.get_mut(id).expect("it was submitted");
         asked.approvals.push(approver);
-        self.decided(id, request(outcome), published);
+        let asked = &self.asked[id];
+        let waits = asked.is_manual || self.rights.is_manual(asked.namespace.as_str());
+        self.decided((id, request(outcome)), published, waits);
+    }
+
+    pub(super) fn published_by_hand(&mut self, review: &ReviewRequest, outcome: &Outcome, published: &[&Version]) {
+        let by = self.reviewer(review, Decision::Publish);
+        let id = review.request_id.as_str();
+        self.may((&by, Role::Publisher), &self.asked[id].namespace);
+        self.decided((id, request(outcome)), published, false);
     }
 
     /// Who reviewed an open request, having seen just what was asked for.
@@ -162,8 +171,8 @@ impl Judge {
             .collect()
     }
 
-    /// Fails unless the request is now as what is known of it says.
-    fn decided(&mut self, id: &str, request: &PublishRequest, published: &[&Version]) {
+    /// Fails unless the request is now as what is known of it says; `waits` for somebody to publish it.
+    fn decided(&mut self, (id, request): (&str, &PublishRequest), published: &[&Version], waits: bool) {
         let asked = &self.asked[id];
         let now = self.rights.required(asked.namespace.as_str(), &asked.requester);
         let required = asked.required.max(now);
@@ -172,6 +181,8 @@ impl Judge {
             RequestState::Superseded
         } else if eligible.len() < required {
             RequestState::PendingReview
+        } else if waits {
+            RequestState::Approved
         } else {
             RequestState::Published
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use confman_core::entry::Version;
+use confman_core::entry::{EntryMeta, Version};
 use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::principal::Principal;
 use confman_core::value::ConfigValue;
@@ -26,6 +26,8 @@ pub(super) struct Keys {
     /// Values in the order of their versions; a deletion is one without.
     versions: BTreeMap<Place, Vec<Option<ConfigValue>>>,
     drafts: BTreeMap<Place, Draft>,
+    /// What is said about a key beside its value.
+    said: BTreeMap<Place, EntryMeta>,
 }
 
 impl Keys {
@@ -40,6 +42,30 @@ impl Keys {
         self.versions[place][at].clone()
     }
 
+    pub(super) fn is_live(&self, place: &Place) -> bool {
+        let last = self.versions.get(place).and_then(|versions| versions.last());
+        last.is_some_and(Option::is_some)
+    }
+
+    /// True if the key is live and no namespace below may have it.
+    pub(super) fn is_kept(&self, place: &Place) -> bool {
+        self.is_live(place) && self.said.get(place).is_some_and(|said| said.is_final)
+    }
+
+    /// True if nobody has to agree to saying `meta`.
+    pub(super) fn only_tightens(&self, place: &Place, meta: &EntryMeta) -> bool {
+        let nothing = EntryMeta::default();
+        let said = self.said.get(place).unwrap_or(&nothing);
+        (meta.is_final || !said.is_final) && said.pins.iter().all(|pin| meta.pins.contains(pin))
+    }
+
+    pub(super) fn described(&mut self, place: Place, meta: EntryMeta) {
+        let last = self.last_version(&place);
+        assert!(last > 0, "what is described is there, or was");
+        assert!(meta.pins.iter().all(|pin| (1..=last).contains(pin)), "a pin of nothing");
+        self.said.insert(place, meta);
+    }
+
     /// The draft, if it is of this value.
     pub(super) fn draft_of(&self, place: &Place, value: impl Fn(&ConfigValue) -> bool) -> Option<&Draft> {
         self.drafts.get(place).filter(|draft| value(&draft.value))
@@ -50,6 +76,10 @@ impl Keys {
         let mut hands = before.map_or_else(BTreeSet::new, |draft| draft.hands);
         hands.insert(by);
         self.drafts.insert(place, Draft { value, hands });
+    }
+
+    pub(super) fn draft_gone(&mut self, place: &Place) {
+        assert!(self.drafts.remove(place).is_some(), "there was a draft");
     }
 
     /// What has become a version is no draft any more.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use confman_core::access::Role;
 use confman_core::ids::NamespacePath;
-use confman_core::namespace::{Governance, Workflow};
+use confman_core::namespace::{Governance, PublishMode, Workflow};
 use confman_core::principal::{Actor, Principal};
 
 use crate::builders::{subject, workflow};
@@ -46,6 +46,18 @@ impl Rights {
             .collect()
     }
 
+    /// The namespaces above that `namespace` inherits from.
+    pub(super) fn inherited(&self, namespace: &str) -> Vec<&str> {
+        let mut above = Vec::new();
+        for (path, governance) in self.lineage(namespace) {
+            above.push(path);
+            if !governance.inherit {
+                break;
+            }
+        }
+        above.split_off(1)
+    }
+
     pub(super) fn rank(&self, namespace: &str, actor: &Actor) -> Option<Role> {
         let mut names: Vec<String> = actor.groups.iter().map(ToString::to_string).collect();
         names.push(self.person(&actor.principal).to_string());
@@ -76,11 +88,17 @@ impl Rights {
                 let before = strictest.unwrap_or(own);
                 strictest = Some(Workflow {
                     require_approval: before.require_approval | own.require_approval,
+                    publish: before.publish.max(own.publish),
                     ..workflow(before.min_approvers.max(own.min_approvers))
                 });
             }
         }
         strictest.expect("the top says something")
+    }
+
+    /// True if what is approved waits for somebody to publish it.
+    pub(super) fn is_manual(&self, namespace: &str) -> bool {
+        self.workflow(namespace).publish == Some(PublishMode::Manual)
     }
 
     /// How many must agree to what `requester` asks for.
