@@ -17,30 +17,30 @@ use crate::world::{Entry, World, changes_something};
 
 /// What must be done, and how often at least in so many histories.
 const LEAST: [(&str, usize); 24] = [
-    ("a deletion is asked for by an object", 20),
-    ("a deletion is asked for over HTTP", 20),
+    ("a deletion is asked for by an object", 100),
+    ("a deletion is asked for over HTTP", 100),
     ("a deletion that several had to approve is published", 5),
-    ("a deletion is published by the last approval", 20),
+    ("a deletion is published by the last approval", 40),
     ("a deletion is published by hand", 5),
-    ("a deletion is of the past", 5),
-    ("a deleted key comes again", 20),
-    ("a version without a value is rolled back to", 1),
-    ("a key is written directly", 20),
-    ("a key is deleted directly", 20),
-    ("a deletion is refused without approval", 20),
-    ("a draft is written", 20),
-    ("a draft is thrown away", 20),
-    ("a draft is thrown away that an open request came from", 5),
-    ("what is approved waits", 20),
-    ("a publisher publishes over HTTP", 20),
-    ("a publisher publishes by a stamp", 20),
+    ("a deletion is of the past", 10),
+    ("a deleted key comes again", 10),
+    ("a rollback to a deletion is asked for", 5),
+    ("a key is written directly", 40),
+    ("a key is deleted directly", 40),
+    ("a deletion is refused without approval", 100),
+    ("a draft is written", 100),
+    ("a draft is thrown away", 100),
+    ("a draft is thrown away that an open request came from", 20),
+    ("what is approved waits", 100),
+    ("a publisher publishes over HTTP", 40),
+    ("a publisher publishes by a stamp", 40),
     ("a publisher finds that the base has moved", 5),
-    ("a publisher finds too few approvals", 1),
-    ("a request stays manual", 1),
-    ("a key is described at once", 20),
-    ("another admin agrees to what is said of a key", 5),
-    ("another admin agrees to looser settings", 20),
-    ("a key is refused that a namespace above keeps", 5),
+    ("a publisher finds too few approvals", 5),
+    ("a request stays manual", 2),
+    ("a key is described at once", 100),
+    ("another admin agrees to what is said of a key", 40),
+    ("another admin agrees to looser settings", 40),
+    ("a key is refused that a namespace above keeps", 20),
 ];
 const HISTORIES: usize = 1024;
 
@@ -106,6 +106,11 @@ impl Deeds {
         );
         self.did("a deletion is asked for by an object", by_object && asks_to_delete);
         self.did("a deletion is asked for over HTTP", by_call && asks_to_delete);
+        let rolls_back = matches!(command, Command::RollBackEntry(_));
+        self.did(
+            "a rollback to a deletion is asked for",
+            rolls_back && request.value.is_none(),
+        );
         if let Command::ApproveRequest(_) = command {
             self.approved(request);
         }
@@ -180,11 +185,6 @@ impl Deeds {
             by_several && is_deletion(request),
         );
         self.did("a deletion is of the past", is_of_the_past && is_deletion(request));
-        let is_rollback = is_published && request.operation() == Operation::Rollback;
-        self.did(
-            "a version without a value is rolled back to",
-            is_rollback && request.value.is_none(),
-        );
     }
 
     fn is_manual(&self, namespace: &NamespacePath) -> bool {

@@ -3,13 +3,15 @@
 use confman_core::access::Role;
 use confman_core::digest::Digest;
 use confman_core::idempotency::Idempotency;
+use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::namespace::{Governance, Workflow};
 use confman_core::outcome::Outcome;
+use confman_core::principal::Actor;
 use confman_core::proposal::{
     Command, DeclareNamespace, DeleteDraft, Precondition, PutNamespace, RegisterStampKey, ReleaseNamespace,
     SubmitRequest,
 };
-use confman_core::publish_request::Decision;
+use confman_core::publish_request::{Decision, RequestState};
 use confman_core::stamp::{Signed, StampKeyStatement, Statement};
 use confman_core::state::StateView as _;
 
@@ -94,6 +96,17 @@ impl Play {
         at.map_or_else(|| "r0".to_owned(), |at| self.asked[at].clone())
     }
 
+    /// The same among those that wait for a publisher, if there are any: people publish what they see waiting.
+    fn id_of_approved(&self, which: usize) -> String {
+        let waits = |id: &&String| {
+            let request = self.world.request(id);
+            request.is_some_and(|request| request.state == RequestState::Approved)
+        };
+        let waiting: Vec<&String> = self.asked.iter().rev().filter(waits).collect();
+        let at = waiting.len().checked_sub(1).map(|last| which.min(last));
+        at.map_or_else(|| self.id(which), |at| waiting[at].clone())
+    }
+
     /// An id that no request has.
     fn new_id(&self) -> String {
         format!("r{}", self.world.log.len())
@@ -119,7 +132,10 @@ impl Play {
             Act::Submit { .. } => self.submit(act),
             Act::Replay { which } => self.replay(*which),
             Act::Review { .. } => Some(self.review(act)),
-            Act::Discard { who, which } => self.discard(*who, *which),
+            Act::Discard { who, which } => {
+                self.discard(*who, *which);
+                None
+            }
             Act::ObjectDeleted { which } => {
                 let _: Result<_, _> = self.world.object_deleted(&self.id(*which));
                 None
@@ -232,14 +248,28 @@ impl Play {
         Some(Command::SubmitRequest(command))
     }
 
-    fn discard(&self, who: usize, which: usize) -> Option<Command> {
-        let request = self.world.request(&self.id(which))?;
-        Some(Command::DeleteDraft(DeleteDraft {
+    fn discard(&mut self, who: usize, which: usize) {
+        let id = self.id(which);
+        let Some((namespace, key)) = self.place_of(&id) else {
+            return;
+        };
+        let draft = self.world.state.draft(&namespace, &key);
+        let discarded = self.world.apply(Command::DeleteDraft(DeleteDraft {
             actor: caller(PEOPLE[who]),
-            key: request.key()?.clone(),
-            namespace: request.namespace,
+            namespace,
+            key,
             expected: Precondition::Any,
-        }))
+        }));
+        if let (Some(draft), Ok(_)) = (draft.expect("memory is always readable"), discarded) {
+            let statement = self.world.review_statement("nobody", &id, Decision::Approve);
+            self.world
+                .propose(reviewing_over_http(&id, Actor::new(draft.author), &statement));
+        }
+    }
+
+    fn place_of(&self, id: &str) -> Option<(NamespacePath, ConfigKey)> {
+        let request = self.world.request(id)?;
+        Some((request.namespace.clone(), request.key()?.clone()))
     }
 
     fn replay(&self, which: usize) -> Option<Command> {
@@ -262,7 +292,10 @@ impl Play {
         else {
             unreachable!("only reviews review");
         };
-        let id = self.id(*which);
+        let id = match decision {
+            Decision::Publish => self.id_of_approved(*which),
+            Decision::Approve | Decision::Reject | Decision::Withdraw => self.id(*which),
+        };
         let mut statement = self.world.review_statement(PEOPLE[*who], &id, *decision);
         if let Some(other) = digest_of {
             let other = self.world.request(&self.id(*other));
