@@ -25,6 +25,7 @@ pub(super) struct Asked {
     /// None for a deletion.
     value: Option<ConfigValue>,
     base: u64,
+    /// By the strictest settings of those at its submission and at each approval.
     required: usize,
     /// Made while somebody had to publish what is approved; that stays so.
     is_manual: bool,
@@ -197,9 +198,11 @@ impl Judge {
             assert_eq!(version.value, asked.value, "what was asked for is what is live");
             assert_eq!((&version.namespace, &version.key), (&asked.namespace, &asked.key));
         }
-        if is_published || expected == RequestState::Superseded {
-            self.ended(id);
+        let asked = self.asked.get_mut(id).expect("it was submitted");
+        if expected != RequestState::Superseded {
+            asked.required = required;
         }
+        asked.is_over = is_published || expected == RequestState::Superseded;
     }
 }
 
