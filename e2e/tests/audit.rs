@@ -7,6 +7,8 @@ mod alter;
 #[path = "../../node/core/tests/core/builders.rs"]
 #[expect(dead_code, reason = "the tests of the rules use the rest")]
 mod builders;
+#[path = "../../node/core/tests/core/calls.rs"]
+mod calls;
 #[path = "../../node/core/tests/core/history.rs"]
 mod history;
 #[path = "audit/workflows.rs"]
@@ -368,8 +370,14 @@ proptest! {
         let lines = export(&world, shown);
         let report = judge(&lines, None);
         prop_assert_eq!(&report.objections, &[]);
-        let agreed_to = [AuditAction::ConfigPublished, AuditAction::IdentityUpdated];
-        let reviewed = world.state.audit().iter().filter(|event| agreed_to.contains(&event.action) && shown(event));
+        let agreed_to = [
+            AuditAction::ConfigPublished,
+            AuditAction::EntryDescribed,
+            AuditAction::IdentityUpdated,
+            AuditAction::NamespaceUpdated,
+        ];
+        let is_agreed_to = |event: &AuditEvent| agreed_to.contains(&event.action) && event.workflow.is_some();
+        let reviewed = world.state.audit().iter().filter(|event| is_agreed_to(event) && shown(event));
         prop_assert_eq!(report.judged, reviewed.count() as u64);
         let altered = moves(&lines);
         let altered = which.get(&altered);

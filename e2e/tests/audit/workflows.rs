@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use confman_core::audit::AuditAction;
+use confman_core::audit::{AuditAction, AuditEvent};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
@@ -22,12 +22,41 @@ fn history(number: u64) -> History {
     any_history().new_tree(&mut runner).expect("a history").current()
 }
 
+/// A thing that people do, by its name, and whether an event is of it.
+type Deed = (&'static str, fn(&AuditEvent) -> bool);
+
+/// What must have been done now and then: a run that did not try it proves nothing of it.
+const DEEDS: [Deed; 6] = [
+    ("deletions that people agreed to", |event| {
+        event.action == AuditAction::ConfigPublished && is_deletion(event)
+    }),
+    ("deletions without review", |event| {
+        event.action == AuditAction::ConfigUnreviewed && is_deletion(event)
+    }),
+    // The last approval comes first in its entry.
+    ("publications by hand", |event| {
+        event.action == AuditAction::ConfigPublished && event.seq == 0
+    }),
+    ("drafts thrown away", |event| event.action == AuditAction::DraftDeleted),
+    ("keys described", |event| event.action == AuditAction::EntryDescribed),
+    ("settings that another admin agreed to", |event| {
+        event.action == AuditAction::NamespaceUpdated && event.workflow.is_some()
+    }),
+];
+
+/// A version without a value.
+fn is_deletion(event: &AuditEvent) -> bool {
+    let change = event.change.as_ref();
+    change.is_some_and(|change| change.new_version.is_some() && change.new_digest.is_none())
+}
+
 /// What came of some histories.
 #[derive(Default)]
 struct Played {
     histories: AtomicU64,
     workflows: AtomicU64,
     judged: AtomicU64,
+    deeds: [AtomicU64; DEEDS.len()],
 }
 
 impl Played {
@@ -42,6 +71,10 @@ impl Played {
             let asked = events.filter(|event| event.action == AuditAction::RequestSubmitted);
             self.workflows.fetch_add(asked.count() as u64, Ordering::Relaxed);
             self.judged.fetch_add(report.judged, Ordering::Relaxed);
+            for ((_, is_of_it), count) in DEEDS.iter().zip(&self.deeds) {
+                let done = world.state.audit().iter().filter(|event| is_of_it(event));
+                count.fetch_add(done.count() as u64, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -61,7 +94,13 @@ fn of_however_many_workflows_none_leaves_a_trail_that_breaks_a_rule() {
         histories,
         workflows,
         judged,
+        deeds,
     } = &played;
     eprintln!("{workflows:?} workflows in {histories:?} histories, {judged:?} took effect");
     assert!(judged.load(Ordering::Relaxed) * 20 > wanted, "too few took effect");
+    for ((deed, _), count) in DEEDS.iter().zip(deeds) {
+        let count = count.load(Ordering::Relaxed);
+        eprintln!("{count} {deed}");
+        assert!(count * 500 > wanted, "too few {deed}");
+    }
 }

@@ -35,11 +35,29 @@ pub enum Mistake {
     LooseningUnnoticed,
     /// One admin alone says that two logins are one person.
     AliasByOneAdmin,
+    /// A key is deleted without review also where approval is required.
+    DeletionUnreviewed,
+    /// One approval is enough for a deletion.
+    DeletionByOne,
+    /// The last approval publishes also where a publisher is waited for.
+    ManualIgnored,
+    /// A request waits for a publisher only while the settings of now say so.
+    ManualForgotten,
+    /// Whoever sees what is approved may publish it.
+    AnyonePublishes,
+    /// What was enough once is not counted again when it is published.
+    PublisherCountsNothing,
+    /// Who wrote a draft is forgotten when it is thrown away.
+    HandsGoneWithDraft,
+    /// A namespace may have a key that one above keeps for itself.
+    FinalIgnored,
+    /// One admin alone clears what is said of a key.
+    LoosenedByDescription,
 }
 
 impl Mistake {
     /// Every mistake.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 23] = [
         Self::ApproveTwiceCountsTwice,
         Self::DigestUnchecked,
         Self::ContributorMayApprove,
@@ -54,6 +72,15 @@ impl Mistake {
         Self::BaseComesBack,
         Self::LooseningUnnoticed,
         Self::AliasByOneAdmin,
+        Self::DeletionUnreviewed,
+        Self::DeletionByOne,
+        Self::ManualIgnored,
+        Self::ManualForgotten,
+        Self::AnyonePublishes,
+        Self::PublisherCountsNothing,
+        Self::HandsGoneWithDraft,
+        Self::FinalIgnored,
+        Self::LoosenedByDescription,
     ];
 
     /// Its name.
@@ -73,6 +100,15 @@ impl Mistake {
             Self::BaseComesBack => "base-comes-back",
             Self::LooseningUnnoticed => "loosening-unnoticed",
             Self::AliasByOneAdmin => "alias-by-one-admin",
+            Self::DeletionUnreviewed => "deletion-unreviewed",
+            Self::DeletionByOne => "deletion-by-one",
+            Self::ManualIgnored => "manual-ignored",
+            Self::ManualForgotten => "manual-forgotten",
+            Self::AnyonePublishes => "anyone-publishes",
+            Self::PublisherCountsNothing => "publisher-counts-nothing",
+            Self::HandsGoneWithDraft => "hands-gone-with-draft",
+            Self::FinalIgnored => "final-ignored",
+            Self::LoosenedByDescription => "loosened-by-description",
         }
     }
 

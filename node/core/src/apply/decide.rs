@@ -31,7 +31,11 @@ pub(super) fn decide<V: StateView>(
     let approvals = approvals(request, lineage, &context.cluster()?.identity);
     request.required_approvals = approvals.required;
     let waits_for_publisher = match request.subject {
-        Subject::Key(_) => request.waits_for_publisher || effective_workflow(each(lineage)).waits_for_publisher(),
+        Subject::Key(_) if is_planted(Mistake::ManualIgnored) => false,
+        Subject::Key(_) => {
+            let waited = request.waits_for_publisher && !is_planted(Mistake::ManualForgotten);
+            waited || effective_workflow(each(lineage)).waits_for_publisher()
+        }
         Subject::Governance(_) => false,
     };
     Ok(Decided {

@@ -4,6 +4,7 @@ use crate::access::Action;
 use crate::audit::AuditAction;
 use crate::entry::{ConfigEntry, EntryMeta};
 use crate::outcome::{Outcome, Rejection};
+use crate::planted::{Mistake, is_planted};
 use crate::proposal::DescribeEntry;
 use crate::publish_request::GovernanceChange;
 use crate::state::StateView;
@@ -32,7 +33,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &DescribeEn
         retained(context, &command.namespace, &command.key, *number)?;
     }
     let mut journal = Journal::new(context);
-    if loosens(&entry, &command.meta) {
+    if loosens(&entry, &command.meta) && !is_planted(Mistake::LoosenedByDescription) {
         let change = GovernanceChange::Entry {
             key: command.key.clone(),
             meta: command.meta.clone(),

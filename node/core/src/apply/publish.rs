@@ -4,6 +4,7 @@ use crate::entry::{ConfigEntry, EntryMeta, Version};
 use crate::ids::{ConfigKey, NamespacePath, RequestId};
 use crate::namespace::{HistoryRetention, each, effective_retention, inherited};
 use crate::outcome::Rejection;
+use crate::planted::{Mistake, is_planted};
 use crate::principal::Principal;
 use crate::state::{Change, StateView};
 use crate::value::ConfigValue;
@@ -135,7 +136,8 @@ pub(super) fn check_not_final<V: StateView>(
 ) -> Step<(), V> {
     for ancestor in inherited(each(lineage)).skip(1) {
         let entry = context.entry(&ancestor.path, key)?;
-        if entry.is_some_and(|entry| entry.meta.is_final && entry.live.is_some()) {
+        let is_kept = entry.is_some_and(|entry| entry.meta.is_final && entry.live.is_some());
+        if is_kept && !is_planted(Mistake::FinalIgnored) {
             Err(Rejection::FinalKey {
                 key: key.clone(),
                 ancestor: ancestor.path.clone(),

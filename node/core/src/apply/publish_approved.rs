@@ -2,6 +2,7 @@
 
 use crate::access::Action;
 use crate::outcome::{Outcome, Rejection};
+use crate::planted::{Mistake, is_planted};
 use crate::proposal::ReviewRequest;
 use crate::publish_request::{Decision, StepKind};
 use crate::state::{Change, StateView};
@@ -19,12 +20,14 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
         return Ok(Accepted::unchanged(Outcome::Request(Box::new(review.request))));
     }
     review.check_publisher()?;
-    check_may(
-        &review.reviewer.actor,
-        Action::Publish,
-        &review.lineage,
-        &review.request.namespace,
-    )?;
+    if !is_planted(Mistake::AnyonePublishes) {
+        check_may(
+            &review.reviewer.actor,
+            Action::Publish,
+            &review.lineage,
+            &review.request.namespace,
+        )?;
+    }
     if let Some(note) = check_base(context, &review.request)? {
         return Ok(supersede(context, review, &note));
     }
@@ -35,7 +38,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &ReviewRequ
         ..
     } = review;
     let approvals = decide(context, &mut request, &lineage)?.approvals;
-    if !approvals.are_enough() {
+    if !approvals.are_enough() && !is_planted(Mistake::PublisherCountsNothing) {
         Err(Rejection::NotEnoughApprovals {
             counted: u8::try_from(approvals.approvers.len()).unwrap_or(u8::MAX),
             required: approvals.required,

@@ -17,7 +17,7 @@ use crate::stamp::{ReviewStatement, Signed};
 use crate::state::StateView;
 
 use super::caller::{Caller, check_channel, is_managed_from};
-use super::context::{Context, Step, bound, check_length, granting_groups, invalid_stamp};
+use super::context::{Context, Step, Stop, bound, check_length, granting_groups, invalid_stamp};
 use super::opening::same_digest;
 
 /// One review of one request, verified to be about it.
@@ -54,7 +54,10 @@ impl<'a> Review<'a> {
         decision: Decision,
     ) -> Step<Self, V> {
         let identity = &context.cluster()?.identity;
-        let request = context.request(&command.request_id)?;
+        let mut request = context.request(&command.request_id)?;
+        if is_planted(Mistake::HandsGoneWithDraft) && lost_its_draft(context, &request)? {
+            request.contributors = [request.requested_by.clone()].into();
+        }
         let (reviewer, digest, comment) = match &command.review {
             Given::Stamped(signed) => {
                 verify_review(context, signed, &request, decision)?;
@@ -129,6 +132,15 @@ impl<'a> Review<'a> {
         let mut steps = self.request.steps.iter().filter(|step| step.kind == kind);
         steps.any(|step| persons_of(self.identity, step).contains(reviewer))
     }
+}
+
+/// True if the draft that was asked for is there no more; only a planted mistake asks.
+fn lost_its_draft<V: StateView>(context: &Context<'_, V>, request: &PublishRequest) -> Step<bool, V> {
+    let Some(spec) = request.spec().filter(|spec| spec.draft.is_some()) else {
+        return Ok(false);
+    };
+    let draft = context.view.draft(&request.namespace, &spec.key).map_err(Stop::Fault)?;
+    Ok(draft.is_none())
 }
 
 /// Verifies that `signed` holds, is about `request`, and says `decision`.

@@ -1,7 +1,8 @@
 //! What people, machines and forgers might try, at random, by objects and over HTTP: four namespaces, two keys, and who
 //! has rights is rare.
 
-use confman_core::namespace::{Channels, Workflow};
+use confman_core::entry::EntryMeta;
+use confman_core::namespace::{Channels, PublishMode, Workflow};
 use confman_core::publish_request::Decision;
 use proptest::prelude::*;
 
@@ -54,7 +55,8 @@ pub(crate) enum Act {
     Submit {
         who: usize,
         at: (usize, usize),
-        value: u8,
+        /// None asks for the deletion.
+        value: Option<u8>,
         expecting: Option<u64>,
         on_behalf_of: Option<usize>,
         stamp: Stamp,
@@ -78,10 +80,17 @@ pub(crate) enum Act {
         at: (usize, usize),
         value: u8,
     },
+    /// Throws away the draft of the key that a request is about; who began it then approves the request.
+    Discard {
+        who: usize,
+        which: usize,
+    },
     Open {
         who: usize,
         at: (usize, usize),
-        value: u8,
+        /// None asks for the deletion.
+        value: Option<u8>,
+        /// Asks for the draft that is there.
         by_draft: bool,
     },
     RollBack {
@@ -102,6 +111,17 @@ pub(crate) enum Act {
         at: (usize, usize),
         value: u8,
     },
+    /// Deletes without asking.
+    Delete {
+        who: usize,
+        at: (usize, usize),
+    },
+    /// Says something beside the value. Others agree to what loosens.
+    Describe {
+        who: usize,
+        at: (usize, usize),
+        meta: EntryMeta,
+    },
     Drop {
         who: usize,
         namespace: usize,
@@ -116,6 +136,8 @@ pub(crate) enum Act {
         who: usize,
         namespace: usize,
         workflow: Option<Workflow>,
+        /// Another admin agrees to what loosens.
+        agreed: bool,
     },
     Release {
         namespace: usize,
@@ -136,12 +158,14 @@ pub(crate) struct History {
 }
 
 fn any_workflow() -> impl Strategy<Value = Workflow> {
-    prop_oneof![
+    let reviewed = prop_oneof![
         3 => Just(workflow(1)),
         3 => Just(workflow(2)),
         1 => Just(workflow(3)),
         2 => Just(UNREVIEWED),
-    ]
+    ];
+    let publish = prop::option::weighted(0.35, Just(PublishMode::Manual));
+    (reviewed, publish).prop_map(|(workflow, publish)| Workflow { publish, ..workflow })
 }
 
 /// The floor of `/`, which mostly lets people ask and review in both ways.
@@ -164,7 +188,23 @@ fn any_stamp() -> impl Strategy<Value = Stamp> {
 }
 
 fn any_decision() -> impl Strategy<Value = Decision> {
-    prop_oneof![20 => Just(Decision::Approve), 1 => Just(Decision::Reject), 1 => Just(Decision::Withdraw)]
+    prop_oneof![
+        20 => Just(Decision::Approve),
+        1 => Just(Decision::Reject),
+        1 => Just(Decision::Withdraw),
+        8 => Just(Decision::Publish),
+    ]
+}
+
+fn any_meta() -> impl Strategy<Value = EntryMeta> {
+    let said = prop::option::of(0..3_u8);
+    let pinned = prop::collection::btree_set(1..3_u64, 0..2);
+    (said, any::<bool>(), pinned).prop_map(|(said, is_final, pins)| EntryMeta {
+        description: said.map(|said| said.to_string()),
+        is_final,
+        pins,
+        ..EntryMeta::default()
+    })
 }
 
 /// Mostly someone who may.
@@ -174,43 +214,54 @@ fn governor() -> impl Strategy<Value = usize> {
 
 fn any_act() -> impl Strategy<Value = Act> {
     let who = || 0..PEOPLE.len();
-    let at = || (0..NAMESPACES.len(), 0..KEYS.len());
+    // Mostly the same key or the one below it, so that one thing leads to another; and mostly the last request.
+    let at = || prop_oneof![4 => Just((0, 0)), 2 => Just((1, 0)), 3 => (0..NAMESPACES.len(), 0..KEYS.len())];
+    let which = || prop_oneof![1 => Just(0), 2 => 0..4_usize];
+    let wanted = || prop::option::weighted(0.75, 0..4_u8);
     let submit = (
         who(),
         at(),
-        0..4_u8,
+        wanted(),
         prop::option::weighted(0.1, 0..3_u64),
         prop::option::weighted(0.2, who()),
         any_stamp(),
     );
     let review = (
         who(),
-        0..4_usize,
+        which(),
         any_decision(),
         any_stamp(),
         prop::option::weighted(0.05, 0..4_usize),
         any::<bool>(),
     );
-    let open = (who(), at(), 0..4_u8, any::<bool>());
+    let open = (who(), at(), wanted(), any::<bool>());
+    let ask = (
+        governor(),
+        0..=NAMESPACES.len(),
+        prop::option::of(any_workflow()),
+        any::<bool>(),
+    );
     let change = || (governor(), 0..NAMESPACES.len(), 0..SUBJECTS.len());
     prop_oneof![
         8 => submit.prop_map(|(who, at, value, expecting, on_behalf_of, stamp)| {
             Act::Submit { who, at, value, expecting, on_behalf_of, stamp }
         }),
         1 => (0..4_usize).prop_map(|which| Act::Replay { which }),
-        36 => review.prop_map(|(who, which, decision, stamp, digest_of, http)| {
+        40 => review.prop_map(|(who, which, decision, stamp, digest_of, http)| {
             Act::Review { who, which, decision, stamp, digest_of, http }
         }),
-        3 => (who(), at(), 0..4_u8).prop_map(|(who, at, value)| Act::Draft { who, at, value }),
+        4 => (who(), at(), 0..4_u8).prop_map(|(who, at, value)| Act::Draft { who, at, value }),
+        2 => (who(), which()).prop_map(|(who, which)| Act::Discard { who, which }),
         5 => open.prop_map(|(who, at, value, by_draft)| Act::Open { who, at, value, by_draft }),
-        1 => (who(), at(), 0..4_u64).prop_map(|(who, at, to)| Act::RollBack { who, at, to }),
+        3 => (who(), at(), 0..4_u64).prop_map(|(who, at, to)| Act::RollBack { who, at, to }),
         1 => (governor(), 0..SECOND_LOGINS.len()).prop_map(|(who, which)| Act::Identify { who, which }),
         1 => (0..4_usize).prop_map(|which| Act::ObjectDeleted { which }),
         2 => (who(), at(), 0..4_u8).prop_map(|(who, at, value)| Act::Write { who, at, value }),
+        3 => (who(), at()).prop_map(|(who, at)| Act::Delete { who, at }),
+        3 => (governor(), at(), any_meta()).prop_map(|(who, at, meta)| Act::Describe { who, at, meta }),
         5 => change().prop_map(|(who, namespace, subject)| Act::Drop { who, namespace, subject }),
         1 => change().prop_map(|(who, namespace, subject)| Act::Widen { who, namespace, subject }),
-        2 => (governor(), 0..=NAMESPACES.len(), prop::option::of(any_workflow()))
-            .prop_map(|(who, namespace, workflow)| Act::Ask { who, namespace, workflow }),
+        4 => ask.prop_map(|(who, namespace, workflow, agreed)| Act::Ask { who, namespace, workflow, agreed }),
         1 => (0..NAMESPACES.len()).prop_map(|namespace| Act::Release { namespace }),
         1 => Just(Act::Rotate),
         2 => (-20..40_i64).prop_map(|seconds| Act::Wait { seconds }),
@@ -218,7 +269,7 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 pub(crate) fn any_history() -> impl Strategy<Value = History> {
-    let acts = prop::collection::vec(any_act(), 30..100);
+    let acts = prop::collection::vec(any_act(), 30..130);
     let below = prop::option::weighted(0.3, any_workflow());
     (any_floor(), below, acts).prop_map(|(floor, below, acts)| History { floor, below, acts })
 }

@@ -3,21 +3,24 @@
 use confman_core::access::Role;
 use confman_core::digest::Digest;
 use confman_core::idempotency::Idempotency;
+use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::namespace::{Governance, Workflow};
 use confman_core::outcome::Outcome;
+use confman_core::principal::Actor;
 use confman_core::proposal::{
-    Command, DeclareNamespace, OpenRequest, Precondition, PutDraft, PutNamespace, RegisterStampKey, ReleaseNamespace,
-    RollBackEntry, SetIdentity, SubmitRequest,
+    Command, DeclareNamespace, DeleteDraft, Precondition, PutNamespace, RegisterStampKey, ReleaseNamespace,
+    SubmitRequest,
 };
-use confman_core::publish_request::Decision;
+use confman_core::publish_request::{Decision, RequestState};
 use confman_core::stamp::{Signed, StampKeyStatement, Statement};
 use confman_core::state::StateView as _;
 
-use crate::acts::{Act, History, KEYS, NAMESPACES, PEOPLE, SECOND_LOGINS, SUBJECTS, Stamp};
+use crate::acts::{Act, History, KEYS, NAMESPACES, PEOPLE, SUBJECTS, Stamp};
 use crate::builders::{
-    KEY, caller, claim, cluster_id, governance, key, nonce, path, request_id, reviewing, reviewing_over_http, seconds,
-    settings, sign, signing_key, spec, stamp_key, subject, value, writing,
+    KEY, caller, claim, cluster_id, governance, nonce, path, request_id, reviewing, reviewing_over_http, seconds,
+    settings, sign, signing_key, stamp_key, subject,
 };
+use crate::calls::{asking, call, seen};
 use crate::world::{World, changes_something};
 
 /// A history being played.
@@ -93,6 +96,17 @@ impl Play {
         at.map_or_else(|| "r0".to_owned(), |at| self.asked[at].clone())
     }
 
+    /// The same among those that wait for a publisher, if there are any: people publish what they see waiting.
+    fn id_of_approved(&self, which: usize) -> String {
+        let waits = |id: &&String| {
+            let request = self.world.request(id);
+            request.is_some_and(|request| request.state == RequestState::Approved)
+        };
+        let waiting: Vec<&String> = self.asked.iter().rev().filter(waits).collect();
+        let at = waiting.len().checked_sub(1).map(|last| which.min(last));
+        at.map_or_else(|| self.id(which), |at| waiting[at].clone())
+    }
+
     /// An id that no request has.
     fn new_id(&self) -> String {
         format!("r{}", self.world.log.len())
@@ -108,24 +122,23 @@ impl Play {
 
     fn act(&mut self, act: &Act) {
         let command = match act {
+            Act::Draft { .. }
+            | Act::Open { .. }
+            | Act::RollBack { .. }
+            | Act::Identify { .. }
+            | Act::Write { .. }
+            | Act::Delete { .. }
+            | Act::Describe { .. } => call(&self.world, act),
             Act::Submit { .. } => self.submit(act),
             Act::Replay { which } => self.replay(*which),
             Act::Review { .. } => Some(self.review(act)),
-            Act::Draft { .. } | Act::Open { .. } | Act::RollBack { .. } | Act::Identify { .. } => {
-                Some(self.authenticated(act))
+            Act::Discard { who, which } => {
+                self.discard(*who, *which);
+                None
             }
             Act::ObjectDeleted { which } => {
                 let _: Result<_, _> = self.world.object_deleted(&self.id(*which));
                 None
-            }
-            Act::Write { who, at, value } => {
-                let (at, _) = (NAMESPACES[at.0].0, KEYS[at.1]);
-                Some(writing(
-                    PEOPLE[*who],
-                    at,
-                    KEYS[usize::from(value % 2)],
-                    &value.to_string(),
-                ))
             }
             Act::Drop {
                 who,
@@ -148,6 +161,7 @@ impl Play {
                 who,
                 namespace,
                 workflow,
+                agreed: _,
             } => self.change(*who, *namespace, |governance| governance.workflow = *workflow),
             Act::Release { namespace } => Some(Command::ReleaseNamespace(ReleaseNamespace {
                 path: path(NAMESPACES[*namespace].0),
@@ -161,9 +175,12 @@ impl Play {
                 None
             }
         };
-        let Some(command) = command else {
-            return;
-        };
+        if let Some(command) = command {
+            self.propose(act, command);
+        }
+    }
+
+    fn propose(&mut self, act: &Act, command: Command) {
         // A call over HTTP has a name, so that it happens once.
         let is_call = command.clone().caller_mut().is_some();
         let name = Digest::of(self.new_id().as_bytes());
@@ -172,7 +189,11 @@ impl Play {
             fingerprint: name,
         });
         let applied = self.world.propose_named(command.clone(), idempotency);
-        if let (Act::Identify { .. }, Ok(Outcome::GovernancePending { request_id, .. })) = (act, &applied.result) {
+        let finds_agreement = matches!(
+            act,
+            Act::Identify { .. } | Act::Describe { .. } | Act::Ask { agreed: true, .. }
+        );
+        if let (true, Ok(Outcome::GovernancePending { request_id, .. })) = (finds_agreement, &applied.result) {
             self.agree(request_id.as_str());
         }
         let (Ok(Outcome::Request(request)), true) = (&applied.result, changes_something(&applied)) else {
@@ -193,75 +214,6 @@ impl Play {
         self.world.propose(reviewing_over_http(id, caller("ruth"), &statement));
     }
 
-    /// What an authenticated caller tries.
-    fn authenticated(&self, act: &Act) -> Command {
-        let place = |at: &(usize, usize)| (path(NAMESPACES[at.0].0), key(KEYS[at.1]));
-        match act {
-            Act::Draft { who, at, value: wanted } => {
-                let (namespace, key) = place(at);
-                Command::PutDraft(PutDraft {
-                    actor: caller(PEOPLE[*who]),
-                    namespace,
-                    key,
-                    value: value(&wanted.to_string()),
-                    expected: Precondition::Any,
-                    verdict: None,
-                })
-            }
-            Act::Open {
-                who,
-                at,
-                value: wanted,
-                by_draft,
-            } => {
-                let (namespace, key) = place(at);
-                let mut wanted = spec(namespace.as_str(), key.as_str(), &wanted.to_string());
-                if *by_draft {
-                    wanted.draft = wanted.value.take().map(|value| value.digest());
-                }
-                Command::OpenRequest(OpenRequest {
-                    actor: caller(PEOPLE[*who]),
-                    namespace,
-                    spec: wanted,
-                    resubmits: None,
-                    verdict: None,
-                })
-            }
-            Act::RollBack { who, at, to } => {
-                let (namespace, key) = place(at);
-                Command::RollBackEntry(RollBackEntry {
-                    actor: caller(PEOPLE[*who]),
-                    namespace,
-                    key,
-                    to_version: *to,
-                    comment: None,
-                    verdict: None,
-                })
-            }
-            Act::Identify { who, which } => {
-                let cluster = self.world.state.cluster().expect("memory is always readable");
-                let mut identity = cluster.expect("a cluster").identity.clone();
-                let (login, person) = SECOND_LOGINS[*which];
-                identity.aliases.insert(subject(login), subject(person));
-                Command::SetIdentity(SetIdentity {
-                    actor: caller(PEOPLE[*who]),
-                    identity,
-                })
-            }
-            Act::Submit { .. }
-            | Act::Replay { .. }
-            | Act::Review { .. }
-            | Act::ObjectDeleted { .. }
-            | Act::Write { .. }
-            | Act::Drop { .. }
-            | Act::Widen { .. }
-            | Act::Ask { .. }
-            | Act::Release { .. }
-            | Act::Rotate
-            | Act::Wait { .. } => unreachable!("{act:?} is done in another way"),
-        }
-    }
-
     fn submit(&self, act: &Act) -> Option<Command> {
         let Act::Submit {
             who,
@@ -274,14 +226,15 @@ impl Play {
         else {
             return None;
         };
-        let mut wanted = spec(NAMESPACES[at.0].1, KEYS[at.1], &value.to_string());
+        let at = value.map_or_else(|| seen(&self.world, *at), |_| *at);
+        let mut wanted = asking(NAMESPACES[at.0].1, KEYS[at.1], *value);
         wanted.expected_version = *expecting;
         let name_of = |who: &usize| PEOPLE[*who].split('+').next().map(str::to_owned);
         wanted.on_behalf_of = on_behalf_of.iter().filter_map(name_of).collect();
         let id = self.new_id();
         let mut statement = self.world.requester_statement(PEOPLE[*who], &id, &wanted);
         // Few names, so that the same object comes again.
-        statement.name = format!("object-{value}");
+        statement.name = value.map_or_else(|| "object-gone".to_owned(), |value| format!("object-{value}"));
         statement.nonce = nonce(&id);
         if matches!(stamp, Stamp::Elsewhere) {
             statement.cluster_id = cluster_id("c2");
@@ -293,6 +246,30 @@ impl Play {
             verdict: None,
         };
         Some(Command::SubmitRequest(command))
+    }
+
+    fn discard(&mut self, who: usize, which: usize) {
+        let id = self.id(which);
+        let Some((namespace, key)) = self.place_of(&id) else {
+            return;
+        };
+        let draft = self.world.state.draft(&namespace, &key);
+        let discarded = self.world.apply(Command::DeleteDraft(DeleteDraft {
+            actor: caller(PEOPLE[who]),
+            namespace,
+            key,
+            expected: Precondition::Any,
+        }));
+        if let (Some(draft), Ok(_)) = (draft.expect("memory is always readable"), discarded) {
+            let statement = self.world.review_statement("nobody", &id, Decision::Approve);
+            self.world
+                .propose(reviewing_over_http(&id, Actor::new(draft.author), &statement));
+        }
+    }
+
+    fn place_of(&self, id: &str) -> Option<(NamespacePath, ConfigKey)> {
+        let request = self.world.request(id)?;
+        Some((request.namespace.clone(), request.key()?.clone()))
     }
 
     fn replay(&self, which: usize) -> Option<Command> {
@@ -315,7 +292,10 @@ impl Play {
         else {
             unreachable!("only reviews review");
         };
-        let id = self.id(*which);
+        let id = match decision {
+            Decision::Publish => self.id_of_approved(*which),
+            Decision::Approve | Decision::Reject | Decision::Withdraw => self.id(*which),
+        };
         let mut statement = self.world.review_statement(PEOPLE[*who], &id, *decision);
         if let Some(other) = digest_of {
             let other = self.world.request(&self.id(*other));

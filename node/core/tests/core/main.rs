@@ -3,6 +3,8 @@
 mod acts;
 mod audit_trail;
 mod builders;
+mod calls;
+mod deeds;
 mod diffs;
 mod effective;
 mod governance;

@@ -11,7 +11,7 @@ use crate::scenario::run;
 use crate::scenarios;
 
 /// Who notices each mistake: at least this scenario, and whether the judge and the model do.
-const NOTICED: [(Mistake, &str, bool, bool); 14] = [
+const NOTICED: [(Mistake, &str, bool, bool); 23] = [
     (Mistake::ApproveTwiceCountsTwice, "two-approvers.txt", true, true),
     (Mistake::DigestUnchecked, "binding.txt", true, true),
     (Mistake::ContributorMayApprove, "drafts.txt", true, true),
@@ -19,13 +19,22 @@ const NOTICED: [(Mistake, &str, bool, bool); 14] = [
     (Mistake::ChildLoosensParent, "floors.txt", true, false),
     (Mistake::ServiceAccountCounts, "robots.txt", true, true),
     (Mistake::RejectedRequestApprovedLater, "resubmission.txt", true, true),
-    (Mistake::RollbackSkipsApproval, "rollback.txt", false, false),
-    (Mistake::AliasIgnored, "aliases.txt", false, true),
+    (Mistake::RollbackSkipsApproval, "rollback.txt", true, false),
+    (Mistake::AliasIgnored, "aliases.txt", true, true),
     (Mistake::LoginForgotten, "aliases.txt", false, false),
     (Mistake::VerdictIgnored, "verdicts.txt", false, false),
-    (Mistake::BaseComesBack, "base.txt", false, false),
+    (Mistake::BaseComesBack, "base.txt", true, false),
     (Mistake::LooseningUnnoticed, "loosening-by-detour.txt", false, false),
     (Mistake::AliasByOneAdmin, "aliases.txt", true, false),
+    (Mistake::DeletionUnreviewed, "delete.txt", true, false),
+    (Mistake::DeletionByOne, "delete.txt", true, false),
+    (Mistake::ManualIgnored, "manual-publish.txt", true, false),
+    (Mistake::ManualForgotten, "manual-publish.txt", true, false),
+    (Mistake::AnyonePublishes, "manual-publish.txt", true, false),
+    (Mistake::PublisherCountsNothing, "manual-publish.txt", true, false),
+    (Mistake::HandsGoneWithDraft, "drafts.txt", true, false),
+    (Mistake::FinalIgnored, "final-keys.txt", true, false),
+    (Mistake::LoosenedByDescription, "final-keys.txt", true, false),
 ];
 
 fn scenarios_that_notice() -> Vec<String> {
@@ -42,7 +51,7 @@ fn scenarios_that_notice() -> Vec<String> {
 
 fn judge_notices() -> bool {
     let judged = catch_unwind(|| {
-        for world in sampled(128) {
+        for world in sampled(512) {
             let mut judge = Judge::default();
             world.log.iter().for_each(|entry| judge.judge(entry));
         }

@@ -2,15 +2,18 @@
 
 use confman_core::access::Role;
 use confman_core::namespace::Governance;
-use confman_core::outcome::Outcome;
+use confman_core::outcome::{Outcome, Rejection};
+use confman_core::principal::Principal;
+use confman_core::proposal::Command;
 use confman_core::publish_request::{Decision, Operation, RequestSpec};
 use confman_core::state::StateView as _;
 use confman_core::value::ConfigValue;
+use confman_core::verdict::Verdict;
 
 use crate::builders::{caller, governance, path, reviewing_over_http, spec, subject, value, verdict, workflow};
 use crate::scenario::{played, run};
 use crate::scenarios;
-use crate::world::World;
+use crate::world::{Entry, World};
 
 /// Plays the scenarios of these files.
 fn kept_by(names: &[&str]) {
@@ -65,6 +68,55 @@ fn a_request_whose_base_moved_is_superseded_and_never_published() {
 #[test]
 fn what_breaks_a_schema_is_neither_submitted_nor_published_on_any_path() {
     kept_by(&["verdicts.txt", "schema-on-every-path.txt"]);
+}
+
+/// The judgement that the last approval of `world` carried.
+fn last_verdict(world: &World) -> Option<Verdict> {
+    let carried = |entry: &Entry| {
+        if let Command::ApproveRequest(review) = &entry.proposal.command {
+            review.verdict.clone()
+        } else {
+            None
+        }
+    };
+    world.log.iter().rev().find_map(carried)
+}
+
+#[test]
+fn a_schema_edited_while_a_request_is_open_forces_a_new_judgement_and_voids_no_approval() {
+    let all = scenarios::all();
+    let (_, text) = all
+        .iter()
+        .find(|(name, _)| name == "schema-edited.txt")
+        .expect("a scenario of that name");
+    let (before, edited) = text.split_once("# A new revision").expect("the schema is edited");
+    let judged_before = last_verdict(&played("before", before).expect("it comes out as written"));
+    let mut world = played("edited", &format!("{before}# {edited}")).expect("it comes out as written");
+    let judged_now = last_verdict(&world);
+    let mut approve = |verdict: Option<Verdict>| {
+        let statement = world.review_statement("carol", "pr-4", Decision::Approve);
+        let mut command = reviewing_over_http("pr-4", caller("carol"), &statement);
+        if let Command::ApproveRequest(review) = &mut command {
+            review.verdict = verdict;
+        }
+        world.apply(command)
+    };
+    assert_eq!(
+        approve(judged_before),
+        Err(Rejection::VerdictOutdated),
+        "the last judgement was by the old schema"
+    );
+    let judged_anew = judged_now.map(|verdict| Verdict {
+        violations: Vec::new(),
+        ..verdict
+    });
+    approve(judged_anew).expect("the last approval");
+    let live = world.live("/payments", "rate").expect("it is live");
+    assert_eq!(
+        live.approvers,
+        ["bob", "carol"].map(Principal::user),
+        "the approval from before counts"
+    );
 }
 
 #[test]

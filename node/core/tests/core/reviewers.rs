@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use confman_core::identity::Identity;
 use confman_core::namespace::ConfigNamespace;
+use confman_core::outcome::Rejection;
 use confman_core::publish_request::{Decision, PublishRequest, RequestState};
 use confman_core::reviewers::{approvals, eligible_subjects, waits_for};
 use confman_core::state::StateView as _;
@@ -32,13 +33,14 @@ fn waits_for_name(world: &World, request: &PublishRequest, name: &str) -> bool {
     waits_for(request, &lineage(world, request), &identity(world), &actor)
 }
 
-/// Whether an approval by `name` would be counted now.
+/// Whether an approval by `name` would be counted now, or is refused for the sake of the key alone, which a namespace above
+/// has come to keep: that is no matter of who approves.
 fn would_be_counted(world: &World, request: &PublishRequest, name: &str) -> bool {
     let id = request.id.as_str();
     let statement = world.review_statement(name, id, Decision::Approve);
     let mut tried = world.clone();
     let applied = tried.propose(reviewing(id, sign(statement, KEY)));
-    !applied.changes.is_empty()
+    !applied.changes.is_empty() || matches!(applied.result, Err(Rejection::FinalKey { .. }))
 }
 
 fn eligible(world: &World, id: &str) -> Vec<String> {
