@@ -18,7 +18,7 @@ LOAD := $(CARGO_TARGET_DIR)/release/load
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: build ## Show the main job on a real Kubernetes with real pods, and leave it running (CLUSTER=local|kind|current)
@@ -46,6 +46,14 @@ proofs: prepare ## Play a million random workflows, or WORKFLOWS of them, and ev
 	cargo test --workspace --locked --release --test audit -- however_many_workflows --nocapture
 	@$(STEP) "every order of commands" env CONFMAN_MODEL_DEPTH=6 \
 	cargo test --workspace --locked --release --test core -- model:: --nocapture
+
+.PHONY: schemathesis
+schemathesis: build ## Call a node with what its OpenAPI description allows, and with what it does not (EXAMPLES=25 for each operation)
+	@$(STEP) "schemathesis" e2e/schemathesis
+
+.PHONY: fuzz
+fuzz: prepare ## Feed everything that a node parses with what a fuzzer makes up (SECONDS=60 for each target, TARGETS="path body")
+	@$(STEP) "fuzz targets" node/fuzz/run "$(or $(SECONDS),60)" $(TARGETS)
 
 .PHONY: verify
 verify: prepare ## Check format, lints, docs, dependencies, tidiness and generated files; writes nothing

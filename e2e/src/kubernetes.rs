@@ -79,6 +79,14 @@ impl Kubernetes {
         Ok(kubernetes)
     }
 
+    /// Starts the control level of a local one: an API server without pods, for which nobody need be root.
+    pub fn up_without_pods(console: &Console, name: &str) -> anyhow::Result<Self> {
+        let kubernetes = Self::known(Origin::Local, name)?;
+        let up = ["up", "--name", name, "--level", "control"];
+        run(console, "e2e/kube/cluster", &up)?;
+        Ok(kubernetes)
+    }
+
     /// The same without starting anything.
     pub fn known(origin: Origin, name: &str) -> anyhow::Result<Self> {
         let kubectl = match origin {

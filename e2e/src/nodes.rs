@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use confman_api::client::{CourierClient, CourierOptions};
-use confman_api::internal::{Initialise, MemberRole};
+use confman_api::internal::{Identity, Initialise, MemberRole};
 use ed25519_dalek::SigningKey;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -33,6 +33,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// How many nodes: 1 to 7.
     pub nodes: usize,
+    /// Who can log in besides the API keys.
+    pub identity: Identity,
 }
 
 /// Running nodes; dropping them ends the processes.
@@ -86,24 +88,19 @@ impl LocalNodes {
             api_key,
             watch_keys,
         };
-        started.bootstrap(&authority, &addresses, &cluster_id, &token).await?;
+        let members: Vec<_> = addresses.iter().map(|address| address.peer.clone()).collect();
+        let initialise = initialise((&cluster_id, &token), &members, &options.identity)?;
+        started
+            .bootstrap(&courier(&authority, &addresses)?, &initialise)
+            .await?;
         Ok(started)
     }
 
-    async fn bootstrap(
-        &mut self,
-        authority: &Authority,
-        addresses: &[Addresses],
-        cluster_id: &str,
-        token: &str,
-    ) -> anyhow::Result<()> {
-        let courier = courier(authority, addresses)?;
-        let members: Vec<_> = addresses.iter().map(|address| address.peer.clone()).collect();
-        let initialise = initialise(cluster_id, token, &members)?;
+    async fn bootstrap(&mut self, courier: &CourierClient, initialise: &Initialise) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             self.expect_running()?;
-            match courier.initialise(&initialise).await {
+            match courier.initialise(initialise).await {
                 Ok(_) => break,
                 Err(error) if error.is_transient() && Instant::now() < deadline => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(error) => return Err(error).context("bootstrap the nodes"),
@@ -194,7 +191,11 @@ fn courier(authority: &Authority, addresses: &[Addresses]) -> anyhow::Result<Cou
 }
 
 /// Direct writes are allowed on `/` and the API key is its admin, so that the load needs no approvals.
-fn initialise(cluster_id: &str, token: &str, members: &[String]) -> anyhow::Result<Initialise> {
+fn initialise(
+    (cluster_id, token): (&str, &str),
+    members: &[String],
+    identity: &Identity,
+) -> anyhow::Result<Initialise> {
     let seed: [u8; 32] = Sha256::digest(uuid::Uuid::new_v4().as_bytes()).into();
     let public_key = SigningKey::from_bytes(&seed).verifying_key();
     let not_after = jiff::Timestamp::now() + Duration::from_hours(80 * 24);
@@ -213,6 +214,7 @@ fn initialise(cluster_id: &str, token: &str, members: &[String]) -> anyhow::Resu
             "publicKey": STANDARD.encode(public_key.as_bytes()),
             "notAfter": format!("{not_after:.3}"),
         },
+        "identity": identity,
     });
     serde_json::from_value(body).context("write the bootstrap request")
 }

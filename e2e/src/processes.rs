@@ -113,6 +113,14 @@ pub fn own_processor_time() -> Duration {
     Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
+/// A program of the workspace: it lies beside this one, or one folder up when this one is a test.
+pub fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("find this program")?;
+    let candidates = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    let found = candidates.into_iter().find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built: run `make build`"))
+}
+
 /// `count` different free ports of the loopback address.
 pub fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
     // All are held until all are known, so that no port is given twice.

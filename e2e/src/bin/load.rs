@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use confman_api::internal::Identity;
 use confman_e2e::load::bare;
 use confman_e2e::load::drive::{Client, Measured, Plan, drive};
 use confman_e2e::load::etcd::{self, LocalEtcd};
@@ -12,7 +13,7 @@ use confman_e2e::load::http::{ConfmanClient, Connection, Operation};
 use confman_e2e::load::report::{self, Memory, Row};
 use confman_e2e::load::{pages, watches};
 use confman_e2e::nodes::{self, LocalNodes};
-use confman_e2e::processes::{Process, Resident, free_ports};
+use confman_e2e::processes::{Process, Resident, beside_this_program, free_ports};
 
 /// Measures on the loopback address only, unless `confman --url` names another.
 #[derive(Debug, Parser)]
@@ -207,24 +208,13 @@ fn scratch_folder() -> anyhow::Result<tempfile::TempDir> {
     tempfile::tempdir_in(parent).context("create a folder for the data")
 }
 
-/// A program that lies beside this one.
-fn sibling(name: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("find this program")?;
-    let path = own.with_file_name(name);
-    anyhow::ensure!(
-        path.exists(),
-        "{} is missing: build the whole workspace",
-        path.display()
-    );
-    Ok(path)
-}
-
 fn node_options(folder: &Path, nodes: u8) -> anyhow::Result<nodes::Options> {
     std::fs::create_dir_all(folder).context("create the folder of the nodes")?;
     Ok(nodes::Options {
-        program: sibling("confman-node")?,
+        program: beside_this_program("confman-node")?,
         folder: folder.to_owned(),
         nodes: usize::from(nodes),
+        identity: Identity::default(),
     })
 }
 

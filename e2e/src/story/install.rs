@@ -1,6 +1,6 @@
 //! Images, operator, samples, and the wait for a cluster with a leader.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -11,6 +11,7 @@ use crate::console::Look;
 use crate::images::{IMAGES, pushed, subject, tagged};
 use crate::kubectl::{is_true, text_at};
 use crate::kubernetes::Origin;
+use crate::processes::beside_this_program;
 
 /// The pods of the cluster.
 const NODES: [&str; 3] = ["demo-0", "demo-1", "demo-2"];
@@ -167,12 +168,4 @@ pub(super) fn leader(cluster: &Value) -> Look<String> {
         "" => Look::NotYet("no leader yet".to_owned()),
         leader => Look::Found(leader.to_owned()),
     }
-}
-
-/// A program of the workspace: it lies beside this one, or one folder up when this one is a test.
-fn beside_this_program(name: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("find this program")?;
-    let candidates = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
-    let found = candidates.into_iter().find(|path| path.is_file());
-    found.with_context(|| format!("{name} is not built: run `make build`"))
 }

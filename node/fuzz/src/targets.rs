@@ -1,5 +1,7 @@
 //! One function for each target: takes any bytes, and panics if a promise of the parser is broken.
 
+use std::sync::Arc;
+
 use confman_core::audit::AuditEvent;
 use confman_core::diff::{self, MAX_ENTRIES, MAX_POINTER_BYTES};
 use confman_core::digest::canonical_json_text;
@@ -7,9 +9,11 @@ use confman_core::idempotency::IdempotencyKey;
 use confman_core::ids::{ConfigKey, NamespacePath};
 use confman_core::json::Json;
 use confman_core::proposal::Command;
+use confman_core::schema::{MAX_VIOLATION_TEXT_BYTES, MAX_VIOLATIONS, Violation};
 use confman_core::value::ConfigValue;
 use confman_core::webhook::WebhookUrl;
 
+use super::subjects::schema::{CompiledSchema, Held, Holding, NamespaceObject};
 use super::subjects::{cursor_form, key_form, target, yaml};
 
 /// A target: its name and its body.
@@ -24,6 +28,7 @@ pub const ALL: &[Target] = &[
     ("diff", diff),
     ("idempotency_key", idempotency_key),
     ("path", path),
+    ("schema", schema),
     ("token", token),
     ("webhook_url", webhook_url),
 ];
@@ -146,5 +151,69 @@ pub fn command(bytes: &[u8]) {
     if let Ok(command) = serde_json::from_slice::<Command>(bytes) {
         let line = serde_json::to_string(&command).expect("a command serialises");
         assert_eq!(serde_json::from_str::<Command>(&line).ok(), Some(command));
+    }
+}
+
+/// A schema, a value of a key, what becomes of it, and the value of another key, split at zero bytes: a schema that is
+/// accepted is the same one in its canonical form, and a refused one is refused at a place that it has.
+pub fn schema(bytes: &[u8]) {
+    let mut parts = bytes.split(|byte| *byte == 0).map(text);
+    let source = parts.next().unwrap_or_default();
+    let compiled = match CompiledSchema::compile(source) {
+        Ok(compiled) => compiled,
+        Err(refused) => {
+            let document = serde_json::from_str::<serde_json::Value>(source);
+            assert!(document.is_err() || document.is_ok_and(|document| document.pointer(&refused.pointer).is_some()));
+            return;
+        }
+    };
+    let again = CompiledSchema::compile(&compiled.document().to_string()).expect("an accepted schema is one again");
+    assert_eq!(again.digest(), compiled.digest());
+    assert_eq!(again.is_property_only(), compiled.is_property_only());
+    assert_eq!(again.key_rules("a"), compiled.key_rules("a"));
+
+    let [key, other] = ["a", "b"].map(|key| ConfigKey::parse(key).expect("a key"));
+    let mut value = || Some(Held::of(&ConfigValue::from_json_text(parts.next()?).ok()?));
+    let alone = NamespaceObject::default().after(&key, value());
+    let (becomes, beside) = (value(), value());
+    judged(
+        &Holding::new(vec![Arc::new(compiled)]),
+        &key,
+        (&alone, &alone.after(&other, beside)),
+        becomes,
+    );
+}
+
+/// What is judged is bounded, hides what must be hidden, is true of the state after the change, and where keys are judged
+/// alone the same beside other keys.
+fn judged(
+    holding: &Holding,
+    key: &ConfigKey,
+    (alone, among): (&NamespaceObject, &NamespaceObject),
+    becomes: Option<Held>,
+) {
+    let after = among.after(key, becomes.clone());
+    let found = holding.judge(among, &after, key);
+    let left = holding.violations(&after);
+    let rules = holding.key_rules(key.as_str());
+    let is_short = |text: &str| text.len() <= MAX_VIOLATION_TEXT_BYTES;
+    for list in [&found, &left] {
+        assert!(list.len() <= MAX_VIOLATIONS + 1);
+        assert!(
+            list.iter()
+                .all(|violation| is_short(&violation.pointer) && is_short(&violation.message))
+        );
+        let inside = |violation: &Violation| violation.pointer.starts_with("/a/");
+        assert!(!rules.hidden() || !list.iter().any(inside));
+    }
+    // Such rules look at the change, not at the state.
+    let is_of_state = !rules.immutable && rules.deprecated.is_none();
+    if is_of_state && left.len() <= MAX_VIOLATIONS {
+        assert!(found.iter().all(|violation| left.contains(violation)));
+    }
+    let gave_up = |list: &[Violation]| list.iter().any(|violation| violation.keyword == "too-large-for-schema");
+    if holding.is_property_only() {
+        let of_key = holding.judge(alone, &alone.after(key, becomes), key);
+        assert!(of_key == found || gave_up(&of_key) || gave_up(&found));
     }
 }

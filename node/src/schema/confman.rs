@@ -8,6 +8,7 @@ use jsonschema::{Keyword, ValidationError};
 use serde_json::{Map, Value};
 
 use super::error::{Defect, SchemaError, shortened};
+use super::survey::join;
 
 /// The keyword that may stand at any value, not only at a key.
 pub(super) const ALLOWED_VALUES: &str = "x-confman-allowed-values";
@@ -28,7 +29,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 pub(super) fn read_rules(members: &Map<String, Value>, pointer: &str) -> Result<KeyRules, SchemaError> {
     let mut rules = KeyRules::default();
     for (name, value) in members.iter().filter(|(name, _)| is_ours(name)) {
-        let at = format!("{pointer}/{name}");
+        let at = join(pointer, name);
         let shape = |wanted| {
             let keyword = name.clone();
             SchemaError::new(&at, Defect::Shape { keyword, wanted })

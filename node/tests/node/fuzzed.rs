@@ -12,6 +12,7 @@ mod subjects {
     pub(super) use confman_node::http::cursor::form as cursor_form;
     pub(super) use confman_node::http::render::yaml;
     pub(super) use confman_node::http::target;
+    pub(super) use confman_node::schema;
 }
 
 #[expect(unreachable_pub, reason = "the fuzz crate has the same file")]

@@ -51,6 +51,8 @@ fn a_misspelt_keyword_is_refused_wherever_it_stands() {
         assert_eq!(at, format!("/properties/a/{name}"));
         assert!(why.contains("unknown keyword"), "{why}");
     }
+    let (at, _) = refused(&json!({ "x-confman-a/b~c": true }));
+    assert_eq!(at, "/x-confman-a~1b~0c", "a place is a JSON pointer");
 }
 
 #[test]
