@@ -24,7 +24,7 @@ const LEAST: [(&str, usize); 24] = [
     ("a deletion is published by hand", 5),
     ("a deletion is of the past", 10),
     ("a deleted key comes again", 10),
-    ("a rollback to a deletion is asked for", 5),
+    ("a rollback to a deletion is asked for", 3),
     ("a key is written directly", 40),
     ("a key is deleted directly", 40),
     ("a deletion is refused without approval", 100),
