@@ -84,6 +84,9 @@ pub struct RunArgs {
     /// Entries that stay in the log behind a snapshot.
     #[arg(long, env = "CONFMAN_KEEP_LOG_ENTRIES", default_value_t = 10_000)]
     pub keep_log_entries: u64,
+    /// Bytes of the volume that stay free, an eighth of a small volume at most; below, writes are refused.
+    #[arg(long, env = "CONFMAN_DISK_RESERVE_BYTES", default_value_t = default_disk_reserve_bytes())]
+    pub disk_reserve_bytes: u64,
     /// How webhooks are sent.
     #[command(flatten)]
     pub webhooks: WebhookArgs,
@@ -268,6 +271,11 @@ pub struct HealthcheckArgs {
 /// [`confman_api::limits::LOGIN_FAILURES`] as an option has it.
 pub fn default_login_failures() -> u32 {
     u32::try_from(confman_api::limits::LOGIN_FAILURES.value).unwrap_or(u32::MAX)
+}
+
+/// What a volume of the usual size keeps back: minutes of writes, and a snapshot of a small state.
+pub const fn default_disk_reserve_bytes() -> u64 {
+    256 << 20
 }
 
 fn parse_namespace(text: &str) -> Result<NamespacePath, String> {

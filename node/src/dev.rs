@@ -87,6 +87,7 @@ pub async fn start(folder: &Path, port: u16, key: &str, webhooks: webhooks::Opti
         cluster_id: cluster_id.clone(),
         snapshot_log_bytes: 64 << 20,
         keep_log_entries: 10_000,
+        disk_reserve_bytes: crate::args::default_disk_reserve_bytes(),
         webhooks,
         store: confman_store::Options::default(),
     })

@@ -54,6 +54,7 @@ use crate::raft::bootstrap::Bootstrap;
 use crate::raft::membership::Membership;
 use crate::raft::report::Reporter;
 use crate::read::{Reader, Seen};
+use crate::room::Room;
 use crate::rotation::Rotation;
 use crate::secrets::{Place, Secrets};
 use crate::watch::Feed;
@@ -76,6 +77,8 @@ pub struct App {
     pub reporter: Reporter,
     /// Who is a member.
     pub membership: Membership,
+    /// Room on the volume.
+    pub room: Room,
     /// Sizes for the metrics.
     pub stats: StoreStats,
     /// Who is let in.

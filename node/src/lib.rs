@@ -23,6 +23,7 @@ pub mod node;
 pub mod propose;
 pub mod raft;
 pub mod read;
+pub mod room;
 pub mod rotation;
 pub mod run;
 pub mod schema;

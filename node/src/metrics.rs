@@ -158,7 +158,7 @@ impl Metrics {
         http.sample(app);
         writes.sample(app.proposer.in_flight());
         raft.sample(app);
-        store.sample(&app.stats);
+        store.sample(&app.stats, &app.room);
         state.sample(app);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, registry)?;

@@ -27,6 +27,7 @@ use crate::judge::{Judge, JudgeError};
 use crate::metrics::Metrics;
 use crate::raft::Raft;
 use crate::raft::forward::{Forwarded, Forwarder};
+use crate::room::Room;
 use crate::spans::Span;
 
 /// How often a write looks for a leader while there is none; a change of leadership is seen at once.
@@ -54,6 +55,9 @@ pub enum ProposeError {
     /// Nothing was written: [`limits::WRITES`] writes wait already.
     #[error("{} writes wait for their commit already; nothing was written", limits::WRITES.value)]
     Overloaded,
+    /// Nothing was written: the volume of this node, or of the leader, is almost full.
+    #[error("the volume of a node is almost full; nothing was written")]
+    StorageFull,
     /// Nothing was written: the leader does not accept the caller's credential.
     #[error("the leader does not accept the credential: {0}; nothing was written")]
     Unauthorized(String),
@@ -71,6 +75,8 @@ pub(crate) enum Attempt {
     NotLeader,
     /// Certainly not written; the leader is busy.
     Overloaded,
+    /// Certainly not written; the volume is almost full.
+    StorageFull,
     /// Certainly not written; the leader does not accept the credential.
     Unauthorized(String),
     /// May be written; another try is not safe.
@@ -97,6 +103,7 @@ struct Inner {
     forwarder: Forwarder,
     judge: Judge,
     places: Arc<Semaphore>,
+    room: Room,
     metrics: Metrics,
     applies: Applies,
 }
@@ -110,7 +117,12 @@ enum Leader {
 
 impl Proposer {
     /// A write path over `raft`, and over `forwarder` where another node leads.
-    pub fn new(raft: Raft, forwarder: Forwarder, judge: Judge, (metrics, applies): (Metrics, Applies)) -> Self {
+    pub fn new(
+        raft: Raft,
+        forwarder: Forwarder,
+        (judge, room): (Judge, Room),
+        (metrics, applies): (Metrics, Applies),
+    ) -> Self {
         let places = Arc::new(Semaphore::new(limits::WRITES.value));
         Self {
             inner: Arc::new(Inner {
@@ -118,6 +130,7 @@ impl Proposer {
                 forwarder,
                 judge,
                 places,
+                room,
                 metrics,
                 applies,
             }),
@@ -147,6 +160,7 @@ impl Proposer {
             trace_id,
             idempotency,
         } = origin;
+        self.check_room()?;
         let _place = self.inner.places.try_acquire().map_err(|_| ProposeError::Overloaded)?;
         let proposal = Proposal {
             proposed_at: now(),
@@ -174,6 +188,7 @@ impl Proposer {
                 Attempt::Answered(answer) if is_outdated(&answer) && judged < MOST_JUDGEMENTS => judged += 1,
                 Attempt::Answered(answer) => return answered(answer),
                 Attempt::Overloaded => return Err(ProposeError::Overloaded),
+                Attempt::StorageFull => return Err(ProposeError::StorageFull),
                 Attempt::Unauthorized(detail) => return Err(ProposeError::Unauthorized(detail)),
                 Attempt::Unknown(detail) => return Err(ProposeError::OutcomeUnknown(detail)),
                 Attempt::NotLeader if Instant::now() >= give_up => return Err(ProposeError::NoLeader),
@@ -191,7 +206,15 @@ impl Proposer {
         result
     }
 
+    fn check_room(&self) -> Result<(), ProposeError> {
+        if self.inner.room.is_short() {
+            return Err(ProposeError::StorageFull);
+        }
+        Ok(())
+    }
+
     async fn append_own(&self, command: Command) -> Result<Answered, ProposeError> {
+        self.check_room()?;
         let _place = self.inner.places.try_acquire().map_err(|_| ProposeError::Overloaded)?;
         let proposal = Proposal {
             proposed_at: now(),
@@ -203,6 +226,7 @@ impl Proposer {
             Attempt::Answered(answer) => answered(answer),
             Attempt::NotLeader => Err(ProposeError::NoLeader),
             Attempt::Overloaded => Err(ProposeError::Overloaded),
+            Attempt::StorageFull => Err(ProposeError::StorageFull),
             Attempt::Unauthorized(detail) => Err(ProposeError::Unauthorized(detail)),
             Attempt::Unknown(detail) => Err(ProposeError::OutcomeUnknown(detail)),
         }
@@ -213,6 +237,9 @@ impl Proposer {
     pub(crate) async fn append_forwarded(&self, writes: Vec<(Proposal, Span)>) -> BoxStream<'static, Attempt> {
         let count = writes.len();
         let every = |attempt: Attempt| futures::stream::iter(vec![attempt; count]).boxed();
+        if self.inner.room.is_short() {
+            return every(Attempt::StorageFull);
+        }
         let wanted = u32::try_from(count).unwrap_or(u32::MAX);
         let Ok(places) = Arc::clone(&self.inner.places).try_acquire_many_owned(wanted) else {
             return every(Attempt::Overloaded);

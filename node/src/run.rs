@@ -59,6 +59,7 @@ fn options(args: RunArgs) -> NodeOptions {
         cluster_id: args.cluster_id,
         snapshot_log_bytes: args.snapshot_log_bytes,
         keep_log_entries: args.keep_log_entries,
+        disk_reserve_bytes: args.disk_reserve_bytes,
         store: confman_store::Options::default(),
         webhooks: args.webhooks.options(false),
     }

@@ -19,10 +19,10 @@ pub(super) fn kept(
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         read => return read.with_context(|| format!("cannot read the file {name}")),
     }
-    let made = make()?;
+    let content = make()?;
     std::fs::create_dir_all(folder)
         .and_then(|()| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))
-        .and_then(|mut file| file.write_all(&made))
+        .and_then(|mut file| file.write_all(&content))
         .with_context(|| format!("cannot write the file {name}"))?;
-    Ok(made)
+    Ok(content)
 }

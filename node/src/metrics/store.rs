@@ -6,8 +6,11 @@ use confman_store::StoreStats;
 use prometheus_client::metrics::counter::Counter;
 
 use super::register::{Level, Register, set};
+use crate::room::Room;
 
 pub(super) struct StoreMetrics {
+    free_bytes: Level,
+    is_full: Level,
     log_bytes: Level,
     state_bytes: Level,
     memory_bytes: Level,
@@ -22,6 +25,11 @@ pub(super) struct StoreMetrics {
 impl StoreMetrics {
     pub(super) fn new(register: &mut Register) -> Self {
         Self {
+            free_bytes: register.level("volume_free_bytes", "Bytes of the volume that are free to the node."),
+            is_full: register.level(
+                "storage_full",
+                "1 while writes are refused because the volume is almost full.",
+            ),
             log_bytes: register.level("log_disk_bytes", "Size of the log on disk."),
             state_bytes: register.level("state_disk_bytes", "Size of the state on disk."),
             memory_bytes: register.level("rocksdb_memory_bytes", "Memory of the storage engine."),
@@ -34,7 +42,9 @@ impl StoreMetrics {
         }
     }
 
-    pub(super) fn sample(&self, stats: &StoreStats) {
+    pub(super) fn sample(&self, stats: &StoreStats, room: &Room) {
+        set(&self.free_bytes, room.free_bytes());
+        set(&self.is_full, u64::from(room.is_short()));
         set(&self.log_bytes, stats.log_disk_bytes());
         set(&self.state_bytes, stats.state_disk_bytes());
         set(&self.memory_bytes, stats.rocksdb_memory_bytes());

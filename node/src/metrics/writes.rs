@@ -16,9 +16,10 @@ use crate::propose::{Answered, ProposeError};
 const NAME_BYTES: usize = 64;
 const NO_LEADER: &str = "no-leader";
 const OVERLOADED: &str = "overloaded";
+const STORAGE_FULL: &str = "storage-full";
 const UNAUTHORIZED: &str = "unauthorized";
 const OUTCOME_UNKNOWN: &str = "outcome-unknown";
-const CAUSES: [&str; 4] = [NO_LEADER, OVERLOADED, UNAUTHORIZED, OUTCOME_UNKNOWN];
+const CAUSES: [&str; 5] = [NO_LEADER, OVERLOADED, STORAGE_FULL, UNAUTHORIZED, OUTCOME_UNKNOWN];
 
 pub(super) struct WriteMetrics {
     proposals: Counters<2>,
@@ -139,6 +140,7 @@ fn cause(error: &ProposeError) -> &'static str {
     match error {
         ProposeError::NoLeader => NO_LEADER,
         ProposeError::Overloaded => OVERLOADED,
+        ProposeError::StorageFull => STORAGE_FULL,
         ProposeError::Unauthorized(_) => UNAUTHORIZED,
         ProposeError::OutcomeUnknown(_) => OUTCOME_UNKNOWN,
     }

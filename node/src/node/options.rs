@@ -47,6 +47,8 @@ pub struct NodeOptions {
     pub snapshot_log_bytes: u64,
     /// Entries that stay in the log behind a snapshot.
     pub keep_log_entries: u64,
+    /// Bytes of the volume that stay free: writes are refused before they would be used.
+    pub disk_reserve_bytes: u64,
     /// How webhooks are sent.
     pub webhooks: crate::webhooks::Options,
     /// Sizes of the store.

@@ -34,6 +34,7 @@ use crate::raft::snapshots::{self, SnapshotOptions};
 use crate::raft::wire::{CheckHeaders, MAX_FRAME_BYTES, Speaker};
 use crate::raft::{self, Raft, leadership};
 use crate::read::Reader;
+use crate::room::Room;
 use crate::rotation::Rotation;
 use crate::secrets::{KeysError, Secrets};
 use crate::serve::{self, Listener};
@@ -45,6 +46,9 @@ use crate::webhooks::outbox::Outbox;
 /// Why a node cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The file system of the volume cannot be asked.
+    #[error("the volume cannot be asked how much of it is free")]
+    Volume(#[source] std::io::Error),
     /// The store cannot be opened.
     #[error("cannot open the store")]
     Open(#[from] OpenError),
@@ -249,7 +253,9 @@ impl Parts {
         volume.stats.observe_applies(Box::new(move |step| steps.observe(step)));
         let forwarder = Forwarder::new(peers.clone(), background.tracker.clone(), background.stop.clone());
         let observed = (metrics.clone(), applies);
-        let proposer = Proposer::new(raft.clone(), forwarder, judge.clone(), observed);
+        let room = Room::of(&options.data_dir, options.disk_reserve_bytes).map_err(StartError::Volume)?;
+        background.tracker.spawn(room.clone().watch(background.stop.clone()));
+        let proposer = Proposer::new(raft.clone(), forwarder, (judge.clone(), room.clone()), observed);
         let stop = background.stop.clone();
         let (reader, questions) = Reader::new(
             raft.clone(),
@@ -295,6 +301,7 @@ impl Parts {
             judge,
             reporter,
             membership,
+            room,
             stats: volume.stats.clone(),
             authenticator,
             rotation: Rotation::new(volume.reader.clone(), metrics.clone()),

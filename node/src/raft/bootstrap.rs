@@ -345,6 +345,7 @@ pub fn propose_problem(error: &ProposeError) -> Problem {
     let kind = match error {
         ProposeError::NoLeader => ProblemType::NoLeader,
         ProposeError::Overloaded => ProblemType::Overloaded,
+        ProposeError::StorageFull => ProblemType::StorageFull,
         ProposeError::Unauthorized(_) => ProblemType::Unauthorized,
         ProposeError::OutcomeUnknown(_) => ProblemType::OutcomeUnknown,
     };

@@ -124,7 +124,7 @@ impl Membership {
         let answer = tokio::time::timeout(CALL_TIMEOUT, control.membership(Frame::of(&request))).await;
         let answer = answer.map_err(|_| MembershipError::Unknown("the leader does not answer".to_owned()))?;
         let response: Result<MembershipResponse, Status> = answer.and_then(|frame| frame.into_inner().read());
-        response.map_err(from_status)?.read()
+        response.map_err(|status| from_status(&status))?.read()
     }
 
     /// Does what is asked if this node leads.
@@ -363,11 +363,7 @@ impl From<MembershipError> for Status {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a status of another kind comes from the connection"
-)]
-fn from_status(status: Status) -> MembershipError {
+fn from_status(status: &Status) -> MembershipError {
     let detail = status.message().to_owned();
     match (status.code(), detail.parse()) {
         (Code::Aborted, _) => MembershipError::NoLeader,

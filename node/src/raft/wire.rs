@@ -197,6 +197,8 @@ pub enum ForwardFailure {
     Unknown = 3,
     /// Not written: the leader does not accept the credential.
     Unauthorized = 4,
+    /// Not written: the leader's volume is almost full.
+    StorageFull = 5,
 }
 
 /// Some writes for the leader.

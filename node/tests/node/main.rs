@@ -27,6 +27,7 @@ mod membership;
 mod metrics;
 mod people;
 mod process;
+mod room;
 mod routes;
 mod secrets;
 mod spans;

@@ -182,6 +182,7 @@ fn attempt(item: ForwardAnswer) -> Attempt {
         },
         (None, ForwardFailure::NotLeader) => Attempt::NotLeader,
         (None, ForwardFailure::Overloaded) => Attempt::Overloaded,
+        (None, ForwardFailure::StorageFull) => Attempt::StorageFull,
         (None, ForwardFailure::Unauthorized) => Attempt::Unauthorized(item.detail),
         (None, ForwardFailure::Unknown | ForwardFailure::Unspecified) => Attempt::Unknown(item.detail),
     }

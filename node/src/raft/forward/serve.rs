@@ -101,6 +101,7 @@ fn item(id: u64, attempt: Attempt) -> ForwardAnswer {
         Attempt::Answered(answer) => answered(id, &answer),
         Attempt::NotLeader => failed(id, ForwardFailure::NotLeader, String::new()),
         Attempt::Overloaded => failed(id, ForwardFailure::Overloaded, String::new()),
+        Attempt::StorageFull => failed(id, ForwardFailure::StorageFull, String::new()),
         Attempt::Unauthorized(detail) => failed(id, ForwardFailure::Unauthorized, detail),
         Attempt::Unknown(detail) => failed(id, ForwardFailure::Unknown, detail),
     }

@@ -1,0 +1,126 @@
+//! Room on the volume. Writes are refused before it is full, so that reads, elections and snapshots still have some; the
+//! node goes on by itself when there is room again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// How often the volume is looked at: at full speed a log grows by much less than the reserve in this time.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// A small volume keeps at most this part of itself back.
+const LARGEST_PART: u64 = 8;
+
+/// Whether there is room on the volume of this node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Room {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    /// Bytes to keep free.
+    reserve: u64,
+    free: AtomicU64,
+    is_short: AtomicBool,
+}
+
+impl Room {
+    /// On the volume with `folder`, of which `reserve` bytes, or an eighth of a small one, stay free.
+    ///
+    /// # Errors
+    /// If the file system cannot be asked.
+    pub fn of(folder: &Path, reserve: u64) -> io::Result<Self> {
+        let room = Self {
+            inner: Arc::new(Inner {
+                folder: folder.to_owned(),
+                reserve,
+                free: AtomicU64::new(0),
+                is_short: AtomicBool::new(false),
+            }),
+        };
+        room.look()?;
+        Ok(room)
+    }
+
+    /// True while writes are refused.
+    pub fn is_short(&self) -> bool {
+        self.inner.is_short.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were free to the node when it last looked.
+    pub fn free_bytes(&self) -> u64 {
+        self.inner.free.load(Ordering::Relaxed)
+    }
+
+    /// Looks again and again, until `stop`.
+    pub async fn watch(self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let room = self.clone();
+            match tokio::task::spawn_blocking(move || room.look()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the volume cannot be asked how much of it is free"),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn look(&self) -> io::Result<()> {
+        let volume = rustix::fs::statvfs(&self.inner.folder)?;
+        let free = volume.f_bavail.saturating_mul(volume.f_frsize);
+        let reserve = reserve(volume.f_blocks.saturating_mul(volume.f_frsize), self.inner.reserve);
+        self.inner.free.store(free, Ordering::Relaxed);
+        let was_short = self.is_short();
+        let is_short = is_short(was_short, free, reserve);
+        self.inner.is_short.store(is_short, Ordering::Relaxed);
+        if is_short && !was_short {
+            tracing::error!(
+                free,
+                reserve,
+                "the volume is almost full: writes are refused until there is room"
+            );
+        } else if was_short && !is_short {
+            tracing::info!(free, reserve, "there is room on the volume again: writes go on");
+        }
+        Ok(())
+    }
+}
+
+fn reserve(volume: u64, wanted: u64) -> u64 {
+    wanted.min(volume / LARGEST_PART)
+}
+
+/// A little more than the reserve must be free before writes go on, so that they do not stop again at once.
+fn is_short(was_short: bool, free: u64, reserve: u64) -> bool {
+    free < if was_short { reserve + reserve / 8 } else { reserve }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_volume_keeps_less_back() {
+        assert_eq!(reserve(100 << 30, 256 << 20), 256 << 20);
+        assert_eq!(reserve(1 << 30, 256 << 20), 128 << 20);
+    }
+
+    #[test]
+    fn writes_stop_below_the_reserve_and_go_on_a_little_above_it() {
+        assert!(!is_short(false, 800, 800));
+        assert!(is_short(false, 799, 800));
+        assert!(is_short(true, 899, 800));
+        assert!(!is_short(true, 900, 800));
+    }
+}
