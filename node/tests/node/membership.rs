@@ -163,7 +163,7 @@ async fn a_member_that_lost_its_volume_comes_back_under_another_id_by_itself() {
     let url = format!("http://{}/api/v1/config/after", cluster.http_address(2));
     let write = || Call::new(Method::PUT, url.clone(), Some(&cluster.reader_key)).body("application/json", "1");
     eventually("the new member votes", async || {
-        let answer = write().send().await.map_err(|error| error.to_string())?;
+        let answer = write().send().await?;
         (answer.status == 200).then_some(()).ok_or(answer.text)
     })
     .await;

@@ -373,7 +373,10 @@ async fn admins_look_after_the_cluster_and_two_of_them_add_a_stamp_key() {
     );
     let approved = bob.approve(&pending.request_id, digest, None).await;
     assert_eq!(approved.expect("it is approved").state, RequestState::Published);
-    assert_eq!(ada.stamp_keys().await.expect("the keys").items, [key.clone()]);
+    assert_eq!(
+        ada.stamp_keys().await.expect("the keys").items,
+        std::slice::from_ref(&key)
+    );
     let again = ada.add_stamp_key(&key).await.expect("it is there already");
     assert_eq!(again, Governed::InForce(key));
 

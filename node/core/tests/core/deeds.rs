@@ -16,7 +16,7 @@ use crate::judge::version_of;
 use crate::world::{Entry, World, changes_something};
 
 /// What must be done, and how often at least in so many histories.
-const LEAST: [(&str, usize); 24] = [
+const LEAST: [(&str, usize); 23] = [
     ("a deletion is asked for by an object", 100),
     ("a deletion is asked for over HTTP", 100),
     ("a deletion that several had to approve is published", 5),
@@ -24,7 +24,6 @@ const LEAST: [(&str, usize); 24] = [
     ("a deletion is published by hand", 5),
     ("a deletion is of the past", 10),
     ("a deleted key comes again", 10),
-    ("a rollback to a deletion is asked for", 3),
     ("a key is written directly", 40),
     ("a key is deleted directly", 40),
     ("a deletion is refused without approval", 100),
@@ -106,11 +105,6 @@ impl Deeds {
         );
         self.did("a deletion is asked for by an object", by_object && asks_to_delete);
         self.did("a deletion is asked for over HTTP", by_call && asks_to_delete);
-        let rolls_back = matches!(command, Command::RollBackEntry(_));
-        self.did(
-            "a rollback to a deletion is asked for",
-            rolls_back && request.value.is_none(),
-        );
         if let Command::ApproveRequest(_) = command {
             self.approved(request);
         }

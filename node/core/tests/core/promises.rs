@@ -200,7 +200,7 @@ fn approved_settings_are_updated_by_who_asked_for_them() {
     assert_eq!(verdict(&declared), "ok");
     let declared = world.declare("ann", "/payments", "payments", payments(1));
     let Ok(Outcome::GovernancePending { request_id, .. }) = declared else {
-        panic!("{declared:?}");
+        unreachable!("{declared:?}");
     };
     let statement = world.review_statement("root", request_id.as_str(), Decision::Approve);
     let approval = reviewing_over_http(request_id.as_str(), caller("root"), &statement);
