@@ -8,6 +8,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::identity::Identity;
 use crate::schema::{self, Workflow};
 
 /// A cluster of Confman nodes.
@@ -32,7 +33,8 @@ use crate::schema::{self, Workflow};
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "has(self.defaults) == has(oldSelf.defaults)", "message": "defaults hold from bootstrap on and cannot be added or removed; tighten the workflow of / instead"}
+    {"rule": "has(self.defaults) == has(oldSelf.defaults)", "message": "defaults hold from bootstrap on and cannot be added or removed; tighten the workflow of / instead"},
+    {"rule": "has(self.identity) == has(oldSelf.identity)", "message": "identity holds from bootstrap on and cannot be added or removed here; change it over HTTP, at /api/v1/admin/identity"}
 ]))]
 pub struct ConfmanClusterSpec {
     /// Number of nodes: 1, 3, 5 or 7. Cannot be changed yet.
@@ -56,6 +58,13 @@ pub struct ConfmanClusterSpec {
         {"rule": "self == oldSelf", "message": "defaults hold from bootstrap on and cannot be changed; tighten the workflow of / instead"}
     ]))]
     pub defaults: Option<Defaults>,
+    /// What can authenticate people and workloads from bootstrap on. Cannot be changed here: admins of `/` change it over
+    /// HTTP, by a request that another of them approves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self == oldSelf", "message": "identity holds from bootstrap on and cannot be changed here; change it over HTTP, at /api/v1/admin/identity"}
+    ]))]
+    pub identity: Option<Identity>,
     /// The volume of each node.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-validations" = [

@@ -3,6 +3,7 @@
 //! The YAML under `crds/yaml` is made from them: [`manifest::all`].
 
 mod cluster;
+mod identity;
 pub mod manifest;
 mod namespace;
 mod publish_request;
@@ -12,6 +13,7 @@ pub use cluster::{
     ApiKeysSecretRef, Auth, ConfmanCluster, ConfmanClusterSpec, ConfmanClusterStatus, Defaults, Member, Resources,
     Storage,
 };
+pub use identity::{Identity, Issuer, IssuerSubjects};
 pub use namespace::{ClusterRef, ConfigNamespace, ConfigNamespaceSpec, ConfigNamespaceStatus, Roles};
 pub use publish_request::{
     NamespaceRef, PublishRequest, PublishRequestSpec, PublishRequestStatus, RecordedStep, RefusedReview, RequestedBy,

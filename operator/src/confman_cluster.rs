@@ -5,6 +5,7 @@ mod blocked;
 pub mod certificates;
 mod children;
 mod execute;
+mod identity;
 pub mod names;
 mod observe;
 mod plan;

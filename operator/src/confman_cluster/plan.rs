@@ -1,11 +1,12 @@
 //! From what is there to what is to be done, without doing it.
 
 use confman_api::ids::ClusterId;
-use confman_api::internal::{Identity, Initialise, NodeStatus};
+use confman_api::internal::{Initialise, NodeStatus};
 use confman_api::namespace::Workflow;
 use kube::api::DynamicObject;
 use kube::{Resource as _, ResourceExt as _};
 
+use super::identity::identity;
 use super::names::Names;
 use super::observe::{ApiKeys, CLUSTER_ID, Kept, Observed};
 use crate::translate;
@@ -232,6 +233,7 @@ fn initialise(observed: &Observed) -> Result<InitialiseFor, String> {
         .map_or(Ok(Workflow::REVIEWED), |defaults| {
             translate::workflow("spec.defaults.workflow", &defaults.workflow).map_err(|error| error.to_string())
         })?;
+    let identity = identity("spec.identity", cluster.spec.identity.as_ref()).map_err(|error| error.to_string())?;
     let cluster_id =
         ClusterId::parse(&cluster.uid().unwrap_or_default()).map_err(|error| format!("metadata.uid: {error}"))?;
     let members = observed.nodes.iter().map(|node| node.peer_address.clone()).collect();
@@ -244,7 +246,7 @@ fn initialise(observed: &Observed) -> Result<InitialiseFor, String> {
         root_admins,
         workflow,
         stamp_key,
-        identity: Identity::default(),
+        identity,
     }))
 }
 

@@ -1,5 +1,8 @@
 //! A cluster's objects: made, changed, and gone with it.
 
+use std::time::Duration;
+
+use confman_api::client::{Client, ClientOptions, Credential};
 use confman_crds::{ConfigNamespace, ConfmanCluster};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
@@ -208,4 +211,26 @@ async fn a_namespace_is_released_when_its_object_is_gone_and_another_may_have_it
         Err(conditions)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_begins_with_the_identity_of_its_spec_which_cannot_be_changed_there() {
+    let identity = json!({"identity": {"anonymousReads": true, "issuers": [
+        {"realm": "corp", "url": "https://login.example.com", "audiences": ["confman"]}]}});
+    let world = World::bootstrapped(1, identity).await;
+    let client = Client::new(&ClientOptions {
+        endpoints: vec![world.nodes.http_url(0)],
+        credential: Credential::Anonymous,
+        ca_pem: None,
+        timeout: Duration::from_secs(30),
+    });
+    let anybody = client.expect("a client").whoami().await.expect("anybody may ask");
+    assert_eq!(anybody.principal.to_string(), "user:anonymous/anonymous");
+    for changed in [json!({"anonymousReads": false}), json!(null)] {
+        let patch = Patch::Merge(json!({"spec": {"identity": changed}}));
+        let api = world.api::<ConfmanCluster>();
+        let refused = api.patch(CLUSTER, &PatchParams::default(), &patch).await;
+        let refused = refused.expect_err("it holds from bootstrap on").to_string();
+        assert!(refused.contains("identity holds from bootstrap on"), "{refused}");
+    }
 }

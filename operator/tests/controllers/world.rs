@@ -78,14 +78,20 @@ impl World {
 
     /// A bootstrapped cluster with the namespace `/teams/payments`: ada edits, bob and cleo publish.
     pub(crate) async fn serving(count: u8) -> Self {
+        let world = Self::bootstrapped(count, json!({})).await;
+        world.create_namespace("payments", "/teams/payments", "platform").await;
+        world.wait_namespace("payments", "Ready").await;
+        world
+    }
+
+    /// A cluster that is ready, whose spec has `more` in it.
+    pub(crate) async fn bootstrapped(count: u8, more: Value) -> Self {
         let mut world = Self::empty(count).await;
         world.write_keys().await;
         world.operator = Some(world.start_operator("one").await);
-        world.create_cluster(json!({})).await;
+        world.create_cluster(more).await;
         world.start_nodes().await;
         world.wait_cluster("Ready", "True").await;
-        world.create_namespace("payments", "/teams/payments", "platform").await;
-        world.wait_namespace("payments", "Ready").await;
         world
     }
 

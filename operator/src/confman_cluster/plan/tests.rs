@@ -187,3 +187,33 @@ fn a_majority_must_follow_one_leader() {
         assert_eq!(is_available(&answers), available, "{answers:?}");
     }
 }
+
+#[test]
+fn a_cluster_begins_with_the_identity_of_its_spec() {
+    let with = |url: &str| {
+        let mut observed = Observed {
+            answers: vec![Some(answer(None, None)); 3],
+            ..observed()
+        };
+        let identity = json!({"issuers": [{"realm": "corp", "url": url, "audiences": ["confman"]}]});
+        observed.cluster.spec.identity = serde_json::from_value(identity).expect("an identity");
+        plan(&observed)
+    };
+    let begun = with("https://login.example.com");
+    let Some(Step::Initialise(body)) = begun.steps.last() else {
+        unreachable!("{:?}", begun.steps);
+    };
+    let identity = &body.identity;
+    assert_eq!(identity.issuers.len(), 1, "{identity:?}");
+    assert_eq!(identity.issuers[0].realm, "corp");
+
+    let plain = with("http://login.example.com");
+    let Standing::Stalled(reason, message) = plain.standing else {
+        unreachable!("{:?}", plain.standing);
+    };
+    assert_eq!((plain.steps.len(), reason), (0, "InvalidSpec"));
+    assert!(
+        message.starts_with("spec.identity.issuers[0].url: it must be"),
+        "{message}"
+    );
+}
