@@ -30,7 +30,7 @@ pub struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Issuer {
-    /// Realm of its logins: `user:REALM/NAME`; `kubernetes` for ServiceAccounts.
+    /// Realm of its logins: `user:REALM/NAME`; `kubernetes` for service accounts.
     #[schemars(length(min = 1, max = 63))]
     pub realm: String,
     /// `iss` of its tokens, exactly: an https URL.
@@ -74,6 +74,6 @@ pub struct Issuer {
 pub enum IssuerSubjects {
     /// People.
     People,
-    /// ServiceAccounts of Kubernetes.
+    /// Service accounts of Kubernetes.
     ServiceAccounts,
 }

@@ -55,8 +55,8 @@ pub enum ProposeError {
     /// Nothing was written: [`limits::WRITES`] writes wait already.
     #[error("{} writes wait for their commit already; nothing was written", limits::WRITES.value)]
     Overloaded,
-    /// Nothing was written: the volume of this node, or of the leader, is almost full.
-    #[error("the volume of a node is almost full; nothing was written")]
+    /// Nothing was written: the volume of the leader, or of so many others that no majority has room, is almost full.
+    #[error("the volumes of the nodes are almost full; nothing was written")]
     StorageFull,
     /// Nothing was written: the leader does not accept the caller's credential.
     #[error("the leader does not accept the credential: {0}; nothing was written")]
@@ -160,7 +160,6 @@ impl Proposer {
             trace_id,
             idempotency,
         } = origin;
-        self.check_room()?;
         let _place = self.inner.places.try_acquire().map_err(|_| ProposeError::Overloaded)?;
         let proposal = Proposal {
             proposed_at: now(),
@@ -206,15 +205,7 @@ impl Proposer {
         result
     }
 
-    fn check_room(&self) -> Result<(), ProposeError> {
-        if self.inner.room.is_short() {
-            return Err(ProposeError::StorageFull);
-        }
-        Ok(())
-    }
-
     async fn append_own(&self, command: Command) -> Result<Answered, ProposeError> {
-        self.check_room()?;
         let _place = self.inner.places.try_acquire().map_err(|_| ProposeError::Overloaded)?;
         let proposal = Proposal {
             proposed_at: now(),
@@ -325,6 +316,9 @@ impl Proposer {
     }
 
     async fn append(&self, proposal: Proposal, span: &Span) -> Attempt {
+        if self.inner.room.is_short() {
+            return Attempt::StorageFull;
+        }
         match self.judged(proposal) {
             Ok(proposal) => self.write(proposal, span).await,
             Err(attempt) => attempt,

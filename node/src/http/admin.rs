@@ -5,13 +5,14 @@ use std::time::Duration;
 use axum::body::Body;
 use confman_api::cluster::{LeaderView, MembershipBody, MembershipState, MembershipView, SnapshotView, TransferBody};
 use confman_api::problem::{Problem, ProblemType};
+use confman_api::reading::Consistency;
 use confman_core::access::Action;
 use confman_core::ids::NamespacePath;
-use confman_store::types::NodeId;
+use confman_store::types::{LogId, NodeId};
 use http::{Response, StatusCode};
 use openraft::async_runtime::WatchReceiver as _;
 
-use super::call::{Call, not_found};
+use super::call::{Call, not_found, read_problem};
 use super::write::Incoming;
 use super::{App, body, reply, write};
 use crate::raft::membership::{Changed, MembershipError};
@@ -34,6 +35,7 @@ pub async fn status(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
 
 /// Adds or removes one member. 202 while a new one catches up; asked again, it says how far that is.
 pub async fn change_membership(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
+    check_now(app, call).await?;
     let incoming = begin(app, call, body).await?;
     let MembershipBody { add, remove } = body::parse_json(&incoming.bytes)?;
     let ask = match (add, remove) {
@@ -58,6 +60,7 @@ pub async fn change_membership(app: &App, call: &Call, body: Body) -> Result<Res
 
 /// Hands the leadership over.
 pub async fn transfer_leader(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
+    check_now(app, call).await?;
     let incoming = begin(app, call, body).await?;
     let TransferBody { to } = if incoming.bytes.is_empty() {
         TransferBody::default()
@@ -76,7 +79,8 @@ pub async fn transfer_leader(app: &App, call: &Call, body: Body) -> Result<Respo
 pub async fn take_snapshot(app: &App, call: &Call, body: Body) -> Result<Response<Body>, Problem> {
     let incoming = begin(app, call, body).await?;
     tracing::info!(by = %incoming.actor.principal, "taking a snapshot");
-    let applied = app.raft.metrics().borrow_watched().last_applied;
+    // The metrics of Raft may lag behind the state.
+    let applied = app.reader.state().applied().map_or(0, |position| position.index);
     let failed = |error: &dyn std::error::Error| {
         tracing::error!(%error, "a snapshot cannot be taken");
         Problem::new(ProblemType::Internal, "the node failed; its log says why")
@@ -84,20 +88,30 @@ pub async fn take_snapshot(app: &App, call: &Call, body: Body) -> Result<Respons
     app.raft.trigger().snapshot().await.map_err(|error| failed(&error))?;
     let taken = app.raft.wait(Some(SNAPSHOT_WAIT));
     let taken = taken
-        .metrics(|metrics| metrics.snapshot >= applied, "the snapshot")
+        .metrics(move |metrics| index_of(metrics.snapshot) >= applied, "the snapshot")
         .await;
     let status = if taken.is_ok() {
         StatusCode::OK
     } else {
         StatusCode::ACCEPTED
     };
-    let snapshot = app.raft.metrics().borrow_watched().snapshot;
     let mut response = reply::json(&SnapshotView {
         node_id: app.raft.node_id().to_string(),
-        snapshot_index: snapshot.map_or(0, |log_id| log_id.index),
+        snapshot_index: index_of(app.raft.metrics().borrow_watched().snapshot),
     })?;
     *response.status_mut() = status;
     Ok(response)
+}
+
+fn index_of(log_id: Option<LogId>) -> u64 {
+    log_id.map_or(0, |log_id| log_id.index)
+}
+
+/// That the caller is an admin of `/` now: no rule decides about these calls in the log.
+async fn check_now(app: &App, call: &Call) -> Result<(), Problem> {
+    call.actor()?;
+    let caught_up = app.reader.prepare(Consistency::Linearizable).await;
+    caught_up.map(drop).map_err(|error| read_problem(&error))
 }
 
 async fn begin(app: &App, call: &Call, body: Body) -> Result<Incoming, Problem> {
@@ -109,8 +123,10 @@ async fn begin(app: &App, call: &Call, body: Body) -> Result<Incoming, Problem> 
 }
 
 async fn ask_leader(app: &App, incoming: &Incoming, ask: &MembershipAsk) -> Result<Changed, Problem> {
-    tracing::info!(by = %incoming.actor.principal, ?ask, "a change of the cluster is asked for");
-    app.membership.change(ask).await.map_err(|error| problem(&error))
+    app.membership
+        .change(ask, &incoming.actor.principal)
+        .await
+        .map_err(|error| problem(&error))
 }
 
 fn problem(error: &MembershipError) -> Problem {

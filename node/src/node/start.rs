@@ -403,6 +403,8 @@ impl Parts {
         tracker.spawn(leadership::follow(self.raft.clone(), leads, stop()));
         tracker.spawn(self.webhooks.clone().run(leading.clone(), stop()));
         tracker.spawn(self.app.membership.clone().tend(leading.clone(), stop()));
+        let (room, reporter) = (self.app.room.clone(), self.app.reporter.clone());
+        tracker.spawn(room.ask_others(reporter, leading.clone(), stop()));
         let rotation = self.app.rotation.clone();
         tracker.spawn(rotation.run(self.proposer.clone(), leading, stop()));
         tracker.spawn(self.app.metrics.clone().watch_leader(self.raft.clone(), stop()));

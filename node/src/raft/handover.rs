@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use confman_store::TypeConfig;
 use confman_store::types::NodeId;
-use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver as _;
+use openraft::{Instant as _, RaftMetrics};
 
 use super::Raft;
 
@@ -13,6 +14,8 @@ use super::Raft;
 const WATCHDOG: Duration = Duration::from_secs(3);
 /// A voter that was not heard for this long is no candidate.
 const RECENTLY: Duration = Duration::from_secs(1);
+/// A voter that lacks more entries would keep writers waiting.
+const FEW_ENTRIES: u64 = 10_000;
 
 /// Hands the leadership over if this node leads. Returns when another node leads, and which; none if there is none to
 /// hand it to, or it was not taken in time.
@@ -45,8 +48,31 @@ pub async fn hand_over_to(raft: &Raft, successor: NodeId) -> Option<NodeId> {
     }
 }
 
+/// True if the voter `id` was heard lately and lacks few entries.
+pub fn can_lead(raft: &Raft, id: NodeId) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow_watched();
+    let matched = metrics
+        .replication
+        .as_ref()
+        .and_then(|matched| matched.get(&id).copied().flatten());
+    let lacks = metrics
+        .last_log_index
+        .unwrap_or(0)
+        .saturating_sub(matched.map_or(0, |log_id| log_id.index));
+    was_heard_lately(&metrics, id) && lacks <= FEW_ENTRIES
+}
+
+fn was_heard_lately(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> bool {
+    let heard = metrics
+        .heartbeat
+        .as_ref()
+        .and_then(|heard| heard.get(&id).copied().flatten());
+    heard.is_some_and(|at| at.elapsed() < RECENTLY)
+}
+
 /// The voter with the highest matched index among those heard lately; none if this node does not lead or is alone.
-fn best_voter(raft: &Raft) -> Option<NodeId> {
+pub fn best_voter(raft: &Raft) -> Option<NodeId> {
     let own = *raft.node_id();
     let metrics = raft.metrics();
     let metrics = metrics.borrow_watched();
@@ -54,16 +80,9 @@ fn best_voter(raft: &Raft) -> Option<NodeId> {
         return None;
     }
     let matched = metrics.replication.as_ref()?;
-    let heard = metrics.heartbeat.as_ref()?;
-    let recently = |id: &NodeId| {
-        heard
-            .get(id)
-            .and_then(Option::as_ref)
-            .is_some_and(|at| at.elapsed() < RECENTLY)
-    };
     metrics
         .membership_config
         .voter_ids()
-        .filter(|id| *id != own && recently(id))
+        .filter(|id| *id != own && was_heard_lately(&metrics, *id))
         .max_by_key(|id| matched.get(id).copied().flatten().map(|log_id| log_id.index))
 }

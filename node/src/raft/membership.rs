@@ -4,25 +4,28 @@
 //! member comes back with an empty volume and so under another id, and takes its own place in one change. A change whose
 //! new voters have no majority that answers is refused, since it would never end.
 
+mod error;
 mod plan;
+mod upkeep;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use confman_api::limits;
-use confman_store::Member;
-use confman_store::TypeConfig;
+use confman_core::principal::Principal;
 use confman_store::types::NodeId;
+use confman_store::{Member, TypeConfig};
 use openraft::async_runtime::WatchReceiver as _;
-use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
+use openraft::errors::{Fatal, RaftError};
 use openraft::{ChangeMembers, Instant as _, Precondition, RaftMetrics};
-use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tonic::Status;
 
+pub use self::error::{Changed, MembershipError};
+use self::error::{from_status, refused};
 use self::plan::{Seen, Step, View};
 use super::Raft;
 use super::bootstrap::ask_who;
@@ -30,44 +33,14 @@ use super::handover;
 use super::peers::Peers;
 use super::wire::{Frame, HelloResponse, MembershipAsk, MembershipRequest, MembershipResponse};
 
-/// How often the leader looks at the membership.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How long the voters of a change have to answer before it is begun.
+const QUORUM_WAIT: Duration = Duration::from_secs(2);
 /// How long one change may take; it needs two rounds of the log.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one node waits for another that changes the membership.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause between two looks for a leader.
 const LEADER_POLL: Duration = Duration::from_millis(50);
-
-/// Why a change was not made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MembershipError {
-    /// The asked node does not lead (any more), and nobody else in time.
-    #[error("the cluster has no leader; nothing was changed")]
-    NoLeader,
-    /// The state does not allow it.
-    #[error("{0}")]
-    Refused(String),
-    /// No such member.
-    #[error("no member has the id {0}")]
-    NotFound(NodeId),
-    /// It may or may not have been made.
-    #[error("it is not known whether the change was made: {0}; look at the status of the cluster")]
-    Unknown(String),
-}
-
-/// What came of what was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changed {
-    /// It is a member, and votes once it has caught up.
-    Learner(NodeId),
-    /// It votes.
-    Voter(NodeId),
-    /// It is no member any more.
-    Removed(NodeId),
-    /// It leads.
-    Leads(NodeId),
-}
 
 /// Changes the membership. Cheap to clone.
 #[derive(Clone)]
@@ -80,6 +53,8 @@ struct Inner {
     peers: Peers,
     /// Two changes at once must not both look and change.
     one_at_a_time: Mutex<()>,
+    /// Nodes that were found where a member is silent and that cannot take its place.
+    refused: parking_lot::Mutex<BTreeSet<NodeId>>,
 }
 
 impl Membership {
@@ -90,17 +65,20 @@ impl Membership {
                 raft,
                 peers,
                 one_at_a_time: Mutex::new(()),
+                refused: parking_lot::Mutex::default(),
             }),
         }
     }
 
-    /// Does what is asked, on whichever node leads. May be asked again: what is done already is answered as done.
-    pub async fn change(&self, ask: &MembershipAsk) -> Result<Changed, MembershipError> {
+    /// Does what `by` asks, on whichever node leads. May be asked again: a member that is there is answered as there, one
+    /// that is gone is not found.
+    pub async fn change(&self, ask: &MembershipAsk, by: &Principal) -> Result<Changed, MembershipError> {
+        let by = by.to_string();
         let give_up = Instant::now() + Duration::from_millis(limits::LEADER_WAIT.value as u64);
         loop {
             let tried = match self.leader() {
-                Some((id, _)) if id == *self.inner.raft.node_id() => self.change_here(ask).await,
-                Some((id, member)) => self.change_there(id, &member, ask).await,
+                Some((id, _)) if id == *self.inner.raft.node_id() => self.change_here(ask, &by).await,
+                Some((id, member)) => self.change_there((id, &member), ask, &by).await,
                 None => Err(MembershipError::NoLeader),
             };
             match tried {
@@ -117,27 +95,45 @@ impl Membership {
         Some((id, metrics.membership_config.get_node(&id)?.clone()))
     }
 
-    async fn change_there(&self, id: NodeId, member: &Member, ask: &MembershipAsk) -> Result<Changed, MembershipError> {
+    async fn change_there(
+        &self,
+        (id, member): (NodeId, &Member),
+        ask: &MembershipAsk,
+        by: &str,
+    ) -> Result<Changed, MembershipError> {
         let clients = self.inner.peers.member(id, member).ok_or(MembershipError::NoLeader)?;
         let mut control = clients.control;
-        let request = MembershipRequest { ask: Some(ask.clone()) };
+        let request = MembershipRequest {
+            ask: Some(ask.clone()),
+            by: by.to_owned(),
+        };
         let answer = tokio::time::timeout(CALL_TIMEOUT, control.membership(Frame::of(&request))).await;
         let answer = answer.map_err(|_| MembershipError::Unknown("the leader does not answer".to_owned()))?;
         let response: Result<MembershipResponse, Status> = answer.and_then(|frame| frame.into_inner().read());
         response.map_err(|status| from_status(&status))?.read()
     }
 
-    /// Does what is asked if this node leads.
-    pub async fn change_here(&self, ask: &MembershipAsk) -> Result<Changed, MembershipError> {
+    /// Does what `by` asks if this node leads.
+    pub async fn change_here(&self, ask: &MembershipAsk, by: &str) -> Result<Changed, MembershipError> {
         let _turn = self.inner.one_at_a_time.lock().await;
-        let Some((view, _)) = self.view() else {
-            return Err(MembershipError::NoLeader);
-        };
+        let mut view = self.view().ok_or(MembershipError::NoLeader)?;
+        if let Step::FinishJoint { voters } = view.next() {
+            // What an earlier leader has begun is decided; only then is it clear who is a member.
+            self.submit(&view, ChangeMembers::ReplaceAllVoters(voters)).await?;
+            view = self.view().ok_or(MembershipError::NoLeader)?;
+        }
+        tracing::info!(by, ?ask, "a change of the cluster is asked for");
         match ask {
             MembershipAsk::Add(address) => self.add(&view, address).await,
             MembershipAsk::Remove(id) => self.remove(&view, *id).await,
             MembershipAsk::Transfer(to) => self.transfer(&view, *to).await,
         }
+    }
+
+    /// True if this node is a member: the others do not change the cluster, whatever certificates they still have.
+    pub fn knows(&self, id: NodeId) -> bool {
+        let metrics = self.inner.raft.server_metrics();
+        metrics.borrow_watched().membership_config.get_node(&id).is_some()
     }
 
     async fn add(&self, view: &View, address: &str) -> Result<Changed, MembershipError> {
@@ -156,25 +152,34 @@ impl Membership {
             );
             return Err(MembershipError::Refused(detail));
         }
-        let has_place = view.members.values().any(|seen| seen.address == address);
-        if !has_place && view.members.len() >= limits::MEMBERS.value {
+        let holder = view.members.iter().find(|(_, seen)| seen.address == address);
+        if let Some((holder, _)) = holder.filter(|(holder, _)| view.answers(**holder)) {
+            let detail = format!("{address} cannot join: node {holder} has this address, and it answers");
+            return Err(MembershipError::Refused(detail));
+        }
+        if holder.is_none() && view.members.len() >= limits::MEMBERS.value {
             let detail = format!("a cluster has at most {} members", limits::MEMBERS.value);
             return Err(MembershipError::Refused(detail));
         }
         if let Some((joins, _)) = view.learners().next() {
-            let detail = format!("node {joins} is joining; one joins at a time, so ask again when it votes");
+            let detail = if view.answers(joins) {
+                format!("node {joins} is joining; one joins at a time, so ask again when it votes")
+            } else {
+                format!("node {joins} is joining and does not answer; start it again, or remove it, and then ask again")
+            };
             return Err(MembershipError::Refused(detail));
         }
-        self.add_learner(id, address).await
+        self.add_learner(view, id, address).await
     }
 
-    async fn add_learner(&self, id: NodeId, address: &str) -> Result<Changed, MembershipError> {
+    async fn add_learner(&self, view: &View, id: NodeId, address: &str) -> Result<Changed, MembershipError> {
         tracing::info!(node = id, address, "a member joins as a learner");
         let member = Member {
             address: address.to_owned(),
         };
-        let adding = self.inner.raft.add_learner(id, member, false);
-        timed(adding).await.map(|()| Changed::Learner(id))
+        self.submit(view, ChangeMembers::AddNodes([(id, member)].into()))
+            .await?;
+        Ok(Changed::Learner(id))
     }
 
     async fn remove(&self, view: &View, id: NodeId) -> Result<Changed, MembershipError> {
@@ -186,18 +191,11 @@ impl Membership {
             self.submit(view, ChangeMembers::RemoveNodes([id].into())).await?;
             return Ok(Changed::Removed(id));
         }
-        if !view.has_quorum(&voters) {
-            let detail = format!("without node {id} no majority of the voters would answer");
-            return Err(MembershipError::Refused(detail));
-        }
+        self.check_quorum(&voters).await?;
         if id == view.own {
             // It goes by the hand of its successor, so that writers wait for a message and not for an election.
-            return match handover::hand_over(&self.inner.raft).await {
-                Some(_) => Err(MembershipError::NoLeader),
-                None => Err(MembershipError::Refused(format!(
-                    "node {id} leads, and no other voter takes the leadership"
-                ))),
-            };
+            self.give_away().await?;
+            return Err(MembershipError::NoLeader);
         }
         self.submit(view, ChangeMembers::ReplaceAllVoters(voters)).await?;
         Ok(Changed::Removed(id))
@@ -207,86 +205,68 @@ impl Membership {
         if to == view.own {
             return Ok(Changed::Leads(to));
         }
-        let led = if to == 0 {
-            handover::hand_over(&self.inner.raft).await
-        } else if view.voters().contains(&to) {
-            handover::hand_over_to(&self.inner.raft, to).await
-        } else {
+        if to == 0 {
+            return self.give_away().await.map(Changed::Leads);
+        }
+        if !view.voters().contains(&to) {
             return Err(MembershipError::NotFound(to));
+        }
+        // Once offered, the leadership cannot be taken back: nothing is written until somebody has it.
+        if !handover::can_lead(&self.inner.raft, to) {
+            let detail = format!("node {to} does not answer, or lacks entries; the leadership stays");
+            return Err(MembershipError::Refused(detail));
+        }
+        match handover::hand_over_to(&self.inner.raft, to).await {
+            Some(led) if led == to => Ok(Changed::Leads(to)),
+            Some(led) => Err(MembershipError::Refused(format!("node {led} leads instead"))),
+            None => Err(not_taken()),
+        }
+    }
+
+    async fn give_away(&self) -> Result<NodeId, MembershipError> {
+        let Some(successor) = handover::best_voter(&self.inner.raft) else {
+            let detail = "no other voter that answers could lead".to_owned();
+            return Err(MembershipError::Refused(detail));
         };
-        led.map(Changed::Leads)
-            .ok_or_else(|| MembershipError::Refused("no other voter takes the leadership".to_owned()))
+        let led = handover::hand_over_to(&self.inner.raft, successor).await;
+        led.ok_or_else(not_taken)
     }
 
-    /// Looks after the membership while this node leads, until `stop`.
-    pub async fn tend(self, leading: watch::Receiver<bool>, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                () = stop.cancelled() => return,
-            }
-            if !*leading.borrow() {
-                continue;
-            }
-            // Whoever changes it now looks after it as well.
-            if let Ok(_turn) = self.inner.one_at_a_time.try_lock()
-                && let Err(error) = self.step().await
-            {
-                tracing::warn!(%error, "the membership cannot be looked after");
-            }
-        }
-    }
-
-    async fn step(&self) -> Result<(), MembershipError> {
-        let Some((view, _)) = self.view() else {
-            return Ok(());
+    /// Refuses a change after which no majority of `voters` answers: it would never end. They are asked now, since what was
+    /// heard of a node that has just died says nothing.
+    async fn check_quorum(&self, voters: &BTreeSet<NodeId>) -> Result<(), MembershipError> {
+        let (raft, own) = (&self.inner.raft, *self.inner.raft.node_id());
+        let asked = Instant::now();
+        let stopped = |error: Fatal<TypeConfig>| MembershipError::Unknown(error.to_string());
+        raft.trigger().heartbeat().await.map_err(stopped)?;
+        let has_answered = |metrics: &RaftMetrics<TypeConfig>, id: &NodeId| {
+            let heard = metrics
+                .heartbeat
+                .as_ref()
+                .and_then(|heard| heard.get(id).copied().flatten());
+            *id == own || heard.is_some_and(|at| at.elapsed() <= asked.elapsed())
         };
-        match view.next() {
-            Step::Rest => Ok(()),
-            Step::FinishJoint { voters } => {
-                tracing::info!(?voters, "finishing a change of the membership that was left half done");
-                self.submit(&view, ChangeMembers::ReplaceAllVoters(voters)).await
-            }
-            Step::Promote { learner, voters } => {
-                tracing::info!(node = learner, ?voters, "a member has caught up and votes");
-                self.submit(&view, ChangeMembers::ReplaceAllVoters(voters)).await
-            }
-            Step::AskSilent { members } => self.replace_lost(&view, members).await,
-        }
-    }
-
-    /// Lets whoever is found empty at the address of a silent member join; a learner that is gone ends first.
-    async fn replace_lost(&self, view: &View, silent: BTreeMap<NodeId, String>) -> Result<(), MembershipError> {
-        for (id, address) in silent {
-            let Ok(found) = self.who_is_at(&address).await else {
-                continue;
-            };
-            if found.node_id == id || !found.empty || view.members.contains_key(&found.node_id) {
-                continue;
-            }
-            tracing::warn!(
-                lost = id,
-                found = found.node_id,
-                address,
-                "a member has lost its volume"
-            );
-            return if view.voters().contains(&id) {
-                self.add_learner(found.node_id, &address).await.map(drop)
-            } else {
-                self.submit(view, ChangeMembers::RemoveNodes([id].into())).await
-            };
-        }
-        Ok(())
+        let voters = voters.clone();
+        let majority = move |metrics: &RaftMetrics<TypeConfig>| {
+            let answered = voters.iter().filter(|id| has_answered(metrics, id)).count();
+            answered > voters.len() / 2
+        };
+        let answered = raft
+            .wait(Some(QUORUM_WAIT))
+            .metrics(majority, "a majority of the new voters")
+            .await;
+        answered.map(drop).map_err(|_| {
+            let detail = "no majority of the voters would answer after it; start what is down, or remove that first";
+            MembershipError::Refused(detail.to_owned())
+        })
     }
 
     async fn who_is_at(&self, address: &str) -> Result<HelloResponse, String> {
         ask_who(&self.inner.peers, address, Bytes::new()).await
     }
 
-    /// The membership, and what it is based on; none if this node does not lead.
-    fn view(&self) -> Option<(View, RaftMetrics<TypeConfig>)> {
+    /// The membership; none if this node does not lead.
+    fn view(&self) -> Option<View> {
         let metrics = self.inner.raft.metrics().borrow_watched().clone();
         let replication = metrics.replication.as_ref()?;
         let heartbeat = metrics.heartbeat.as_ref()?;
@@ -299,76 +279,45 @@ impl Membership {
             (*id, seen)
         };
         let membership = metrics.membership_config.membership();
-        let view = View {
+        Some(View {
             own: metrics.id,
+            log_id: *metrics.membership_config.log_id(),
             configs: membership.get_joint_config().clone(),
             members: membership.nodes().map(seen).collect(),
             last_log_index: metrics.last_log_index.unwrap_or(0),
-        };
-        Some((view, metrics))
+        })
     }
 
     /// Changes the membership, if it still is the one that was looked at.
     async fn submit(&self, view: &View, change: ChangeMembers<NodeId, Member>) -> Result<(), MembershipError> {
-        let Some((now, metrics)) = self.view() else {
-            return Err(MembershipError::NoLeader);
-        };
-        if now.configs != view.configs || !now.members.keys().eq(view.members.keys()) {
-            return Err(MembershipError::Refused(
-                "the membership has just changed; ask again".to_owned(),
-            ));
-        }
         let unchanged = Precondition::LastMembershipLogId {
-            last_membership_log_id: *metrics.membership_config.log_id(),
+            last_membership_log_id: view.log_id,
         };
-        timed(self.inner.raft.change_membership_if(change, false, [unchanged])).await
-    }
-}
-
-type WriteResult =
-    Result<openraft::raft::ClientWriteResponse<TypeConfig>, RaftError<TypeConfig, ClientWriteError<TypeConfig>>>;
-
-async fn timed(change: impl Future<Output = WriteResult>) -> Result<(), MembershipError> {
-    match tokio::time::timeout(CHANGE_TIMEOUT, change).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(RaftError::APIError(error))) => Err(refused(error)),
-        Ok(Err(RaftError::Fatal(fatal))) => Err(MembershipError::Unknown(fatal.to_string())),
-        Err(_) => Err(MembershipError::Unknown("no majority agreed in time".to_owned())),
-    }
-}
-
-fn refused(error: ClientWriteError<TypeConfig>) -> MembershipError {
-    match error {
-        ClientWriteError::ForwardToLeader(_)
-        // The new leader writes an entry of its own first; moments.
-        | ClientWriteError::ChangeMembershipError(ChangeMembershipError::UncommittedLeaderLog(_)) => {
-            MembershipError::NoLeader
-        }
-        ClientWriteError::LogEntryDiscarded(_) => MembershipError::Unknown(error.to_string()),
-        ClientWriteError::ChangeMembershipError(error) => MembershipError::Refused(error.to_string()),
-        ClientWriteError::PreconditionFailed(_) => {
-            MembershipError::Refused("the membership has just changed; ask again".to_owned())
+        let change = self.inner.raft.change_membership_if(change, false, [unchanged]);
+        match tokio::time::timeout(CHANGE_TIMEOUT, change).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(RaftError::APIError(error))) => Err(self.was_begun(view, refused(error))),
+            Ok(Err(RaftError::Fatal(fatal))) => Err(MembershipError::Unknown(fatal.to_string())),
+            Err(_) => Err(MembershipError::Unknown("no majority agreed in time".to_owned())),
         }
     }
-}
 
-impl From<MembershipError> for Status {
-    fn from(error: MembershipError) -> Self {
-        match error {
-            MembershipError::NoLeader => Self::aborted(error.to_string()),
-            MembershipError::Refused(detail) => Self::failed_precondition(detail),
-            MembershipError::NotFound(id) => Self::not_found(id.to_string()),
-            MembershipError::Unknown(detail) => Self::unknown(detail),
+    /// A change has two steps: whoever loses the leadership between them has changed something.
+    fn was_begun(&self, view: &View, error: MembershipError) -> MembershipError {
+        let now = *self
+            .inner
+            .raft
+            .server_metrics()
+            .borrow_watched()
+            .membership_config
+            .log_id();
+        if error == MembershipError::NoLeader && now != view.log_id {
+            return MembershipError::Unknown("another node leads since it was begun".to_owned());
         }
+        error
     }
 }
 
-fn from_status(status: &Status) -> MembershipError {
-    let detail = status.message().to_owned();
-    match (status.code(), detail.parse()) {
-        (Code::Aborted, _) => MembershipError::NoLeader,
-        (Code::FailedPrecondition, _) => MembershipError::Refused(detail),
-        (Code::NotFound, Ok(id)) => MembershipError::NotFound(id),
-        (code, _) => MembershipError::Unknown(format!("{code:?}: {detail}")),
-    }
+fn not_taken() -> MembershipError {
+    MembershipError::Unknown("the leadership was offered and is not taken yet".to_owned())
 }

@@ -87,6 +87,14 @@ impl Reporter {
         }
     }
 
+    /// What every other voter says of itself; none of one that does not answer.
+    pub async fn other_voters(&self) -> Vec<Option<MemberReport>> {
+        let membership = self.raft.server_metrics().borrow_watched().membership_config.clone();
+        let voters = membership.voter_ids().filter(|id| id != self.raft.node_id());
+        let members = voters.filter_map(|id| Some((id, membership.get_node(&id)?)));
+        futures::future::join_all(members.map(|(id, member)| self.of(id, member))).await
+    }
+
     async fn of(&self, id: NodeId, member: &Member) -> Option<MemberReport> {
         if id == *self.raft.node_id() {
             return Some(self.own().await);

@@ -23,7 +23,7 @@ use super::freshness::Freshness;
 use super::membership::Membership;
 use super::report::Reporter;
 use super::service::peer_server::Peer;
-use super::wire::{Frame, MembershipRequest, MembershipResponse};
+use super::wire::{Frame, MembershipRequest, MembershipResponse, sender};
 use crate::auth::authenticator::Authenticator;
 use crate::propose::Proposer;
 
@@ -129,11 +129,15 @@ impl Peer for PeerService {
     }
 
     async fn membership(&self, request: Request<Frame>) -> Result<Response<Frame>, Status> {
+        // A member that was removed still has its certificate.
+        if !sender(request.metadata()).is_some_and(|from| self.membership.knows(from)) {
+            return Err(Status::permission_denied("only members change the cluster"));
+        }
         let request: MembershipRequest = request.into_inner().read()?;
         let ask = request
             .ask
             .ok_or_else(|| Status::invalid_argument("nothing that this node knows is asked"))?;
-        let changed = self.membership.change_here(&ask).await?;
+        let changed = self.membership.change_here(&ask, &request.by).await?;
         Ok(Response::new(Frame::of(&MembershipResponse::of(changed))))
     }
 

@@ -110,6 +110,9 @@ pub struct MembershipRequest {
     /// What; none from a newer peer.
     #[prost(oneof = "MembershipAsk", tags = "1, 2, 3")]
     pub ask: Option<MembershipAsk>,
+    /// Who, for the log of the leader.
+    #[prost(string, tag = "4")]
+    pub by: String,
 }
 
 /// The changes that can be asked for.
@@ -395,6 +398,11 @@ impl tonic::service::Interceptor for CheckHeaders {
         }
         Ok(request)
     }
+}
+
+/// The node that a call whose headers were checked comes from.
+pub fn sender(metadata: &MetadataMap) -> Option<NodeId> {
+    header(metadata, FROM_HEADER).ok()?.parse().ok()
 }
 
 fn header<'a>(metadata: &'a MetadataMap, name: &'static str) -> Result<&'a str, Status> {
