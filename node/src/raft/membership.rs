@@ -1,4 +1,4 @@
-//! Who is a member: what admins ask of the leader, and what the leader does by itself (see [`View::next`]).
+//! Who is a member: what admins ask of the leader, and what the leader does by itself.
 //!
 //! A member joins as a learner, and votes once it has caught up. Nobody joins with a log of their own: a node that was a
 //! member comes back with an empty volume and so under another id, and takes its own place in one change. A change whose
