@@ -151,7 +151,13 @@ fn is_bounded(label: &str, value: &str) -> bool {
         "problem" => ProblemType::ALL.iter().any(|kind| kind.name() == value),
         "port" => one_of(&["public", "internal"]),
         "result" => one_of(&["accepted", "refused", "fault", "delivered"]),
-        "cause" => one_of(&["no-leader", "overloaded", "storage-full", "unauthorized", "outcome-unknown"]),
+        "cause" => one_of(&[
+            "no-leader",
+            "overloaded",
+            "storage-full",
+            "unauthorized",
+            "outcome-unknown",
+        ]),
         "state" => one_of(&["leader", "follower", "candidate", "learner", "shutdown"]),
         // Names of variants of enums: no text of a caller looks like one.
         "command" => value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
