@@ -5,7 +5,6 @@ use std::time::Duration;
 use confman_api::limits;
 use confman_api::reading::Consistency;
 use confman_store::StateReader;
-use confman_store::types::NodeId;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::{Instant as _, ReadPolicy};
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::raft::Raft;
 use crate::raft::freshness::Freshness;
+use crate::raft::leadership::leader;
 use crate::raft::peers::Peers;
 use crate::raft::wire::Frame;
 
@@ -236,14 +236,6 @@ async fn leaders_read_index(raft: &Raft, peers: &Peers) -> Option<u64> {
     let frame = answer.await.ok()?.ok()?.into_inner();
     let log_id = confman_store::codec::wire::decode_log_id(frame.body).ok()?;
     Some(log_id.index)
-}
-
-fn leader(raft: &Raft) -> Option<(NodeId, confman_store::Member)> {
-    let metrics = raft.server_metrics();
-    let metrics = metrics.borrow_watched();
-    let id = metrics.current_leader?;
-    let member = metrics.membership_config.membership().get_node(&id)?.clone();
-    Some((id, member))
 }
 
 #[cfg(test)]

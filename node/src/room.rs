@@ -32,6 +32,7 @@ struct Inner {
     /// Bytes to keep free.
     reserve: u64,
     free: AtomicU64,
+    total: AtomicU64,
     is_short: AtomicBool,
     /// Of the volumes of the others, while this node leads: no majority of the voters has room.
     others_are_short: AtomicBool,
@@ -48,6 +49,7 @@ impl Room {
                 folder: folder.to_owned(),
                 reserve,
                 free: AtomicU64::new(0),
+                total: AtomicU64::new(0),
                 is_short: AtomicBool::new(false),
                 others_are_short: AtomicBool::new(false),
             }),
@@ -68,6 +70,11 @@ impl Room {
     /// Bytes that were free to the node when it last looked.
     pub fn free_bytes(&self) -> u64 {
         self.inner.free.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the volume.
+    pub fn total_bytes(&self) -> u64 {
+        self.inner.total.load(Ordering::Relaxed)
     }
 
     /// Asks the other voters how full their volumes are, while this node leads, until `stop`: a node whose volume is full
@@ -124,8 +131,10 @@ impl Room {
     fn look(&self) -> io::Result<()> {
         let volume = rustix::fs::statvfs(&self.inner.folder)?;
         let free = volume.f_bavail.saturating_mul(volume.f_frsize);
-        let reserve = reserve(volume.f_blocks.saturating_mul(volume.f_frsize), self.inner.reserve);
+        let total = volume.f_blocks.saturating_mul(volume.f_frsize);
+        let reserve = reserve(total, self.inner.reserve);
         self.inner.free.store(free, Ordering::Relaxed);
+        self.inner.total.store(total, Ordering::Relaxed);
         let was_short = self.here_is_short();
         let is_short = is_short(was_short, free, reserve);
         self.inner.is_short.store(is_short, Ordering::Relaxed);

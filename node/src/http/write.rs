@@ -24,6 +24,7 @@ use crate::auth::access::{Namespaces, may};
 use crate::auth::known::Known;
 use crate::propose::Origin;
 use crate::raft::bootstrap::propose_problem;
+use crate::read::Seen;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -77,6 +78,15 @@ pub async fn begin(
     let mut origin = call.origin()?;
     origin.idempotency = idempotency(call, &actor, &bytes)?;
     Ok(Incoming { actor, bytes, origin })
+}
+
+/// As fresh as a read wants it, once the caller may do `action` in `namespace` there.
+pub async fn fresh(app: &App, call: &Call, may: (Action, &NamespacePath)) -> Result<Seen, Problem> {
+    let caller = call.actor()?;
+    let check = |namespaces: &Namespaces| check(namespaces, caller, may);
+    let seen = app.fresh_for(call, |namespaces| check(namespaces).is_ok()).await?;
+    check(&app.reader.state().namespaces())?;
+    Ok(seen)
 }
 
 /// That the caller may do `action` in `namespace`, by their roles and by what their credential is for; what they may not

@@ -265,12 +265,7 @@ impl Parts {
             stop,
         );
         background.tracker.spawn(questions);
-        let reporter = Reporter::new(
-            raft.clone(),
-            peers.clone(),
-            volume.stats.clone(),
-            options.data_dir.clone(),
-        );
+        let reporter = Reporter::new(raft.clone(), peers.clone(), volume.stats.clone(), room.clone());
         let membership = Membership::new(raft.clone(), peers.clone());
         let bootstrap = Bootstrap::new(
             BootstrapOptions {

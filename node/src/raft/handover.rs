@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use confman_store::TypeConfig;
 use confman_store::types::NodeId;
+use openraft::RaftMetrics;
 use openraft::async_runtime::WatchReceiver as _;
-use openraft::{Instant as _, RaftMetrics};
 
 use super::Raft;
+use super::status::{heard_ago, matched_index};
 
 /// Once asked for, a handover cannot be taken back; after this long the node stops without it.
 const WATCHDOG: Duration = Duration::from_secs(3);
@@ -52,23 +53,13 @@ pub async fn hand_over_to(raft: &Raft, successor: NodeId) -> Option<NodeId> {
 pub fn can_lead(raft: &Raft, id: NodeId) -> bool {
     let metrics = raft.metrics();
     let metrics = metrics.borrow_watched();
-    let matched = metrics
-        .replication
-        .as_ref()
-        .and_then(|matched| matched.get(&id).copied().flatten());
-    let lacks = metrics
-        .last_log_index
-        .unwrap_or(0)
-        .saturating_sub(matched.map_or(0, |log_id| log_id.index));
+    let matched = matched_index(&metrics, id).unwrap_or(0);
+    let lacks = metrics.last_log_index.unwrap_or(0).saturating_sub(matched);
     was_heard_lately(&metrics, id) && lacks <= FEW_ENTRIES
 }
 
 fn was_heard_lately(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> bool {
-    let heard = metrics
-        .heartbeat
-        .as_ref()
-        .and_then(|heard| heard.get(&id).copied().flatten());
-    heard.is_some_and(|at| at.elapsed() < RECENTLY)
+    heard_ago(metrics, id).is_some_and(|ago| ago < RECENTLY)
 }
 
 /// The voter with the highest matched index among those heard lately; none if this node does not lead or is alone.
@@ -79,10 +70,9 @@ pub fn best_voter(raft: &Raft) -> Option<NodeId> {
     if !metrics.state.is_leader() {
         return None;
     }
-    let matched = metrics.replication.as_ref()?;
     metrics
         .membership_config
         .voter_ids()
         .filter(|id| *id != own && was_heard_lately(&metrics, *id))
-        .max_by_key(|id| matched.get(id).copied().flatten().map(|log_id| log_id.index))
+        .max_by_key(|id| matched_index(&metrics, *id))
 }

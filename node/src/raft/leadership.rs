@@ -1,10 +1,20 @@
-//! Whether this node leads, as one bit for those who work on the leader only.
+//! Who leads, and whether this node does, as one bit for those who work on the leader only.
 
+use confman_store::Member;
+use confman_store::types::NodeId;
 use openraft::async_runtime::WatchReceiver as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Raft;
+
+/// The leader that this node knows of, itself too; none while it knows of none.
+pub fn leader(raft: &Raft) -> Option<(NodeId, Member)> {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    let id = metrics.current_leader?;
+    Some((id, metrics.membership_config.get_node(&id)?.clone()))
+}
 
 /// Follows in `leads` whether this node leads, until `stop`. A leader that is cut off from the others learns of its end
 /// late: what is done on the word of this must be harmless when done twice.

@@ -19,7 +19,7 @@ use confman_store::types::NodeId;
 use confman_store::{Member, TypeConfig};
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{Fatal, RaftError};
-use openraft::{ChangeMembers, Instant as _, Precondition, RaftMetrics};
+use openraft::{ChangeMembers, Precondition, RaftMetrics};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tonic::Status;
@@ -30,7 +30,9 @@ use self::plan::{Seen, Step, View};
 use super::Raft;
 use super::bootstrap::ask_who;
 use super::handover;
+use super::leadership::leader;
 use super::peers::Peers;
+use super::status::{heard_ago, matched_index};
 use super::wire::{Frame, HelloResponse, MembershipAsk, MembershipRequest, MembershipResponse};
 
 /// How long the voters of a change have to answer before it is begun.
@@ -76,7 +78,7 @@ impl Membership {
         let by = by.to_string();
         let give_up = Instant::now() + Duration::from_millis(limits::LEADER_WAIT.value as u64);
         loop {
-            let tried = match self.leader() {
+            let tried = match leader(&self.inner.raft) {
                 Some((id, _)) if id == *self.inner.raft.node_id() => self.change_here(ask, &by).await,
                 Some((id, member)) => self.change_there((id, &member), ask, &by).await,
                 None => Err(MembershipError::NoLeader),
@@ -86,13 +88,6 @@ impl Membership {
                 tried => return tried,
             }
         }
-    }
-
-    fn leader(&self) -> Option<(NodeId, Member)> {
-        let metrics = self.inner.raft.server_metrics();
-        let metrics = metrics.borrow_watched();
-        let id = metrics.current_leader?;
-        Some((id, metrics.membership_config.get_node(&id)?.clone()))
     }
 
     async fn change_there(
@@ -239,16 +234,12 @@ impl Membership {
         let asked = Instant::now();
         let stopped = |error: Fatal<TypeConfig>| MembershipError::Unknown(error.to_string());
         raft.trigger().heartbeat().await.map_err(stopped)?;
-        let has_answered = |metrics: &RaftMetrics<TypeConfig>, id: &NodeId| {
-            let heard = metrics
-                .heartbeat
-                .as_ref()
-                .and_then(|heard| heard.get(id).copied().flatten());
-            *id == own || heard.is_some_and(|at| at.elapsed() <= asked.elapsed())
+        let has_answered = |metrics: &RaftMetrics<TypeConfig>, id: NodeId| {
+            id == own || heard_ago(metrics, id).is_some_and(|ago| ago <= asked.elapsed())
         };
         let voters = voters.clone();
         let majority = move |metrics: &RaftMetrics<TypeConfig>| {
-            let answered = voters.iter().filter(|id| has_answered(metrics, id)).count();
+            let answered = voters.iter().filter(|id| has_answered(metrics, **id)).count();
             answered > voters.len() / 2
         };
         let answered = raft
@@ -268,13 +259,14 @@ impl Membership {
     /// The membership; none if this node does not lead.
     fn view(&self) -> Option<View> {
         let metrics = self.inner.raft.metrics().borrow_watched().clone();
-        let replication = metrics.replication.as_ref()?;
-        let heartbeat = metrics.heartbeat.as_ref()?;
+        if !metrics.state.is_leader() {
+            return None;
+        }
         let seen = |(id, member): (&NodeId, &Member)| {
             let seen = Seen {
                 address: member.address.clone(),
-                matched: replication.get(id).copied().flatten().map(|log_id| log_id.index),
-                heard: heartbeat.get(id).copied().flatten().map(|at| at.elapsed()),
+                matched: matched_index(&metrics, *id),
+                heard: heard_ago(&metrics, *id),
             };
             (*id, seen)
         };

@@ -1,6 +1,5 @@
 //! What each member says of itself, gathered for those who look after the cluster.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use confman_api::cluster::{ClusterMemberView, ClusterStatusView, DiskView, MemberReportView};
@@ -14,6 +13,7 @@ use super::Raft;
 use super::peers::Peers;
 use super::status::role_of;
 use super::wire::{Frame, MemberReport};
+use crate::room::Room;
 
 /// A member that does not answer for this long is shown without a report.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,31 +24,22 @@ pub struct Reporter {
     raft: Raft,
     peers: Peers,
     stats: StoreStats,
-    data_dir: PathBuf,
+    room: Room,
 }
 
 impl Reporter {
-    /// Of the node on the volume at `data_dir`.
-    pub fn new(raft: Raft, peers: Peers, stats: StoreStats, data_dir: PathBuf) -> Self {
+    /// Of the node on the volume with this `room`.
+    pub fn new(raft: Raft, peers: Peers, stats: StoreStats, room: Room) -> Self {
         Self {
             raft,
             peers,
             stats,
-            data_dir,
+            room,
         }
     }
 
     /// What this node says of itself.
-    pub async fn own(&self) -> MemberReport {
-        let disk = tokio::task::spawn_blocking({
-            let data_dir = self.data_dir.clone();
-            move || rustix::fs::statvfs(&data_dir).ok()
-        });
-        let disk = disk.await.ok().flatten();
-        let space = |blocks: fn(&rustix::fs::StatVfs) -> u64| {
-            disk.as_ref()
-                .map_or(0, |disk| blocks(disk).saturating_mul(disk.f_frsize))
-        };
+    pub fn own(&self) -> MemberReport {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         MemberReport {
@@ -59,8 +50,8 @@ impl Reporter {
             snapshot_index: metrics.snapshot.map_or(0, |log_id| log_id.index),
             log_bytes: self.stats.log_disk_bytes(),
             state_bytes: self.stats.state_disk_bytes(),
-            free_bytes: space(|disk| disk.f_bavail),
-            total_bytes: space(|disk| disk.f_blocks),
+            free_bytes: self.room.free_bytes(),
+            total_bytes: self.room.total_bytes(),
         }
     }
 
@@ -97,7 +88,7 @@ impl Reporter {
 
     async fn of(&self, id: NodeId, member: &Member) -> Option<MemberReport> {
         if id == *self.raft.node_id() {
-            return Some(self.own().await);
+            return Some(self.own());
         }
         let mut client = self.peers.member(id, member)?.control;
         let answer = timeout(PATIENCE, client.report(Frame::default())).await.ok()?.ok()?;

@@ -142,7 +142,7 @@ impl Peer for PeerService {
     }
 
     async fn report(&self, _request: Request<Frame>) -> Result<Response<Frame>, Status> {
-        Ok(Response::new(Frame::of(&self.reporter.own().await)))
+        Ok(Response::new(Frame::of(&self.reporter.own())))
     }
 }
 

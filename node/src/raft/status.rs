@@ -1,12 +1,13 @@
 //! How this node sees the cluster, for the courier, the probes and the metrics.
 
+use std::time::Duration;
+
 use confman_api::internal::{MemberRole, MemberStatus, NodeStatus};
 use confman_core::ids::ClusterId;
 use confman_store::TypeConfig;
 use confman_store::types::NodeId;
-use openraft::RaftMetrics;
-use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver as _;
+use openraft::{Instant as _, RaftMetrics, ServerState};
 
 use super::Raft;
 
@@ -61,7 +62,14 @@ pub(super) fn role_of(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> MemberRo
     }
 }
 
-fn matched_index(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> Option<u64> {
+/// Time since the member `id` last answered the leader of `metrics`; none if it never did, or this node does not lead.
+pub(super) fn heard_ago(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> Option<Duration> {
+    let at = metrics.heartbeat.as_ref()?.get(&id).copied().flatten()?;
+    Some(at.elapsed())
+}
+
+/// Index up to which the log of `id` is known to be that of the leader of `metrics`; none if this node does not lead.
+pub(super) fn matched_index(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> Option<u64> {
     let replication = metrics.replication.as_ref()?;
     if id == metrics.id {
         return metrics.last_log_index;
