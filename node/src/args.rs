@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use confman_core::ids::{ClusterId, NamespacePath, Timestamp};
 
 use crate::audit::Anchor;
+use crate::backup::Destination;
 use crate::webhooks;
 use crate::webhooks::address::{AddressRules, Network};
 
@@ -30,6 +32,12 @@ pub enum Command {
     Keys(KeysArgs),
     /// Work on exports of the audit trail.
     Audit(AuditArgs),
+    /// List the backups at a place.
+    Backups(BackupsArgs),
+    /// Make the volume of a new cluster's first node from a backup.
+    Restore(RestoreArgs),
+    /// Make the volume of a node, whose cluster has lost its majority for ever, that of a new cluster's first node.
+    Recover(RecoverArgs),
     /// Ask a node on this machine for its health; the exit status is the answer.
     Healthcheck(HealthcheckArgs),
 }
@@ -87,12 +95,33 @@ pub struct RunArgs {
     /// Bytes of the volume that stay free, an eighth of a small volume at most; below, writes are refused.
     #[arg(long, env = "CONFMAN_DISK_RESERVE_BYTES", default_value_t = default_disk_reserve_bytes())]
     pub disk_reserve_bytes: u64,
+    /// Seconds between two comparisons of what the members have come to; one that differs stops.
+    #[arg(long, env = "CONFMAN_COMPARE_INTERVAL_SECONDS", default_value_t = DEFAULT_COMPARE_INTERVAL.as_secs())]
+    pub compare_interval_seconds: u64,
+    /// Where backups go, and when.
+    #[command(flatten)]
+    pub backup: BackupArgs,
     /// How webhooks are sent.
     #[command(flatten)]
     pub webhooks: WebhookArgs,
     /// How it logs.
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// Options of backups, see `docs/backup.md`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BackupArgs {
+    /// Where backups go: `file:///FOLDER` or `s3://BUCKET/PREFIX` (credentials, region and endpoint of a bucket come from
+    /// `AWS_…`). Without it there are none.
+    #[arg(long, env = "CONFMAN_BACKUP_URL", value_parser = Destination::parse)]
+    pub backup_url: Option<Destination>,
+    /// Seconds between two backups, which the leader takes; 0 takes them on demand only.
+    #[arg(long, env = "CONFMAN_BACKUP_INTERVAL_SECONDS", default_value_t = 24 * 60 * 60)]
+    pub backup_interval_seconds: u64,
+    /// How many backups are kept.
+    #[arg(long, env = "CONFMAN_BACKUP_KEEP", default_value_t = 7)]
+    pub backup_keep: usize,
 }
 
 /// Options of webhooks, see `docs/webhooks.md`.
@@ -257,6 +286,62 @@ pub enum AuditCommand {
     },
 }
 
+/// Options of `backups`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BackupsArgs {
+    /// Where the backups are: `file:///FOLDER` or `s3://BUCKET/PREFIX`.
+    #[arg(long, env = "CONFMAN_BACKUP_URL", value_parser = Destination::parse)]
+    pub backup_url: Destination,
+}
+
+/// What `restore` and `recover` make.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NewClusterArgs {
+    /// Folder of the volume. No node may run on it.
+    #[arg(long, env = "CONFMAN_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// Id of the new cluster: another than that of the old one, so that what is left of that cannot mix with it.
+    #[arg(long, env = "CONFMAN_CLUSTER_ID", value_parser = parse_cluster_id)]
+    pub cluster_id: ClusterId,
+    /// Where peers reach the first node, `host:port`.
+    #[arg(long, env = "CONFMAN_ADVERTISE")]
+    pub advertise: String,
+    /// How it logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Options of `restore`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RestoreArgs {
+    /// Where the backups are: `file:///FOLDER` or `s3://BUCKET/PREFIX`.
+    #[arg(long, env = "CONFMAN_BACKUP_URL", value_parser = Destination::parse)]
+    pub backup_url: Destination,
+    /// Name of the backup; the newest if not given.
+    #[arg(long)]
+    pub backup: Option<String>,
+    /// Cluster whose backup it is, where there are several.
+    #[arg(long, value_parser = parse_cluster_id)]
+    pub from_cluster_id: Option<ClusterId>,
+    /// Restore everything up to this log index, and nothing after it; all of the backup if not given.
+    #[arg(long)]
+    pub at_index: Option<u64>,
+    /// What is made.
+    #[command(flatten)]
+    pub new: NewClusterArgs,
+}
+
+/// Options of `recover`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RecoverArgs {
+    /// Id of the cluster that is lost, as a proof that this is the right volume.
+    #[arg(long, value_parser = parse_cluster_id)]
+    pub lost_cluster_id: ClusterId,
+    /// What is made.
+    #[command(flatten)]
+    pub new: NewClusterArgs,
+}
+
 /// Options of `healthcheck`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct HealthcheckArgs {
@@ -272,6 +357,9 @@ pub struct HealthcheckArgs {
 pub fn default_login_failures() -> u32 {
     u32::try_from(confman_api::limits::LOGIN_FAILURES.value).unwrap_or(u32::MAX)
 }
+
+/// Time between two comparisons of the replicas.
+pub const DEFAULT_COMPARE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What a volume of the usual size keeps back: minutes of writes, and a snapshot of a small state.
 pub const fn default_disk_reserve_bytes() -> u64 {

@@ -88,6 +88,10 @@ pub async fn start(folder: &Path, port: u16, key: &str, webhooks: webhooks::Opti
         snapshot_log_bytes: 64 << 20,
         keep_log_entries: 10_000,
         disk_reserve_bytes: crate::args::default_disk_reserve_bytes(),
+        compare_interval: crate::args::DEFAULT_COMPARE_INTERVAL,
+        backup_destination: None,
+        backup_interval: Duration::ZERO,
+        backup_keep: 1,
         webhooks,
         store: confman_store::Options::default(),
     })

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod audit;
+pub mod backups;
 pub mod body;
 pub mod call;
 pub mod config;
@@ -46,6 +47,7 @@ use tokio::sync::Semaphore;
 use self::call::{Call, read_problem, storage_problem};
 use crate::auth::access::Namespaces;
 use crate::auth::authenticator::Authenticator;
+use crate::backup::Backups;
 use crate::judge::Judge;
 use crate::metrics::Metrics;
 use crate::propose::Proposer;
@@ -77,6 +79,8 @@ pub struct App {
     pub reporter: Reporter,
     /// Who is a member.
     pub membership: Membership,
+    /// Backups of the cluster.
+    pub backups: Backups,
     /// Room on the volume.
     pub room: Room,
     /// Sizes for the metrics.

@@ -152,6 +152,8 @@ impl Judge {
             | Command::IssueApiKey(_)
             | Command::RevokeApiKey(_)
             | Command::RecordDelivery(_)
+            | Command::RecoverCluster(_)
+            | Command::CompareReplicas(_)
             | Command::NoteRotation(_) => {}
         }
         Ok(command)

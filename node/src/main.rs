@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use confman_node::args::{Args, Command};
-use confman_node::{audit, dev, healthcheck, keys, run};
+use confman_node::{audit, dev, healthcheck, keys, recover, run};
 
 fn main() -> ExitCode {
     let done = match Args::parse().command {
@@ -12,6 +12,9 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(args),
         Command::Keys(args) => keys::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Backups(args) => recover::list(&args),
+        Command::Restore(args) => recover::restore(args),
+        Command::Recover(args) => recover::recover(args),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };
     run::exit_code(done)

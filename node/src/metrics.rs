@@ -3,6 +3,7 @@
 //! One file an area; each has a struct that registers its metrics when it is made, methods for whoever counts, and `sample`
 //! for what is looked up just before each exposition. A new area is a file and a line in `Inner`.
 
+mod backup;
 mod http;
 mod raft;
 mod register;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use confman_api::problem::ProblemType;
 use confman_core::audit::AuditAction;
+use confman_core::ids::Timestamp;
 use confman_core::webhook::DeliveryResult;
 use prometheus_client::registry::Registry;
 
@@ -43,6 +45,7 @@ struct Inner {
     store: store::StoreMetrics,
     state: state::StateMetrics,
     webhooks: webhooks::WebhookMetrics,
+    backup: backup::BackupMetrics,
 }
 
 impl Default for Metrics {
@@ -56,6 +59,7 @@ impl Default for Metrics {
         let store = store::StoreMetrics::new(&mut register);
         let state = state::StateMetrics::new(&mut register);
         let webhooks = webhooks::WebhookMetrics::new(&mut register);
+        let backup = backup::BackupMetrics::new(&mut register);
         let Register { registry, rows } = register;
         Self {
             inner: Arc::new(Inner {
@@ -67,6 +71,7 @@ impl Default for Metrics {
                 store,
                 state,
                 webhooks,
+                backup,
             }),
         }
     }
@@ -133,6 +138,16 @@ impl Metrics {
         self.inner.webhooks.rotation_due(keys);
     }
 
+    /// A backup is complete, or was found to be.
+    pub(crate) fn backup_taken(&self, at: Timestamp, bytes: u64) {
+        self.inner.backup.taken(at, bytes);
+    }
+
+    /// A backup was not taken.
+    pub(crate) fn backup_failed(&self) {
+        self.inner.backup.failed();
+    }
+
     /// Every metric, for the docs.
     pub fn rows(&self) -> &[Row] {
         &self.inner.rows
@@ -154,6 +169,7 @@ impl Metrics {
             store,
             state,
             webhooks: _,
+            backup: _,
         } = &*self.inner;
         http.sample(app);
         writes.sample(app.proposer.in_flight());

@@ -425,6 +425,8 @@ pub fn command_name(command: &Command) -> &'static str {
         Command::IssueApiKey(_) => "issue-api-key",
         Command::RevokeApiKey(_) => "revoke-api-key",
         Command::RecordDelivery(_) => "record-delivery",
+        Command::RecoverCluster(_) => "recover-cluster",
+        Command::CompareReplicas(_) => "compare-replicas",
         Command::NoteRotation(_) => "note-rotation",
     }
 }

@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod call_error;
 pub mod channel;
+pub mod comparison;
 pub mod forward;
 pub mod freshness;
 pub mod handover;

@@ -60,6 +60,10 @@ fn options(args: RunArgs) -> NodeOptions {
         snapshot_log_bytes: args.snapshot_log_bytes,
         keep_log_entries: args.keep_log_entries,
         disk_reserve_bytes: args.disk_reserve_bytes,
+        compare_interval: Duration::from_secs(args.compare_interval_seconds.max(1)),
+        backup_destination: args.backup.backup_url,
+        backup_interval: Duration::from_secs(args.backup.backup_interval_seconds),
+        backup_keep: args.backup.backup_keep,
         store: confman_store::Options::default(),
         webhooks: args.webhooks.options(false),
     }

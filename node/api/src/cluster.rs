@@ -1,7 +1,7 @@
 //! How the cluster does, for those who look after it.
 
 use confman_core::cluster::StampKey;
-use confman_core::ids::ClusterId;
+use confman_core::ids::{ClusterId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -135,6 +135,34 @@ pub struct SnapshotView {
     pub node_id: String,
     /// Index of the last entry in it.
     pub snapshot_index: u64,
+}
+
+/// A complete backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupView {
+    /// Its name, by which `confman-node restore --backup` finds it.
+    pub name: String,
+    /// The cluster.
+    #[schema(value_type = String)]
+    pub cluster_id: ClusterId,
+    /// When it was begun.
+    #[schema(value_type = String, format = DateTime)]
+    pub taken_at: Timestamp,
+    /// Log index of its snapshot: the first that can be restored.
+    pub snapshot_index: u64,
+    /// Log index of its last entry: the last that can be restored.
+    pub last_index: u64,
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
+/// The complete backups at the destination of the node that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupsView {
+    /// Every one of this cluster, the oldest first.
+    pub items: Vec<BackupView>,
 }
 
 /// The keys that admission may stamp with.

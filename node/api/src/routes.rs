@@ -364,6 +364,8 @@ routes! {
     ChangeMembership: Public Post "/api/v1/admin/membership", Known, "Adds or removes a member of the cluster", NONE;
     TransferLeader: Public Post "/api/v1/admin/transfer-leader", Known, "Hands the leadership to another node", NONE;
     TakeSnapshot: Public Post "/api/v1/admin/snapshot", Known, "Takes a snapshot of the node that answers", NONE;
+    TakeBackup: Public Post "/api/v1/admin/backup", Known, "Takes a backup from the node that answers", NONE;
+    ListBackups: Public Get "/api/v1/admin/backups", Known, "Lists the complete backups of the cluster", NONE;
     Whoami: Public Get "/api/v1/whoami", Known, "Tells who the caller is and which roles they have", NONE;
     OpenApi: Public Get "/api/v1/openapi.json", Open, "This description", NONE;
     Health: Public Get "/health", Open, "Tells whether the process works; never depends on a quorum", NONE;

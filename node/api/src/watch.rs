@@ -65,6 +65,7 @@ impl ChangeKind {
             | AuditAction::DraftDeleted
             | AuditAction::RotationDue => Self::Workflow,
             AuditAction::ClusterInitialised
+            | AuditAction::ClusterRecovered
             | AuditAction::StampKeyRegistered
             | AuditAction::NamespaceCreated
             | AuditAction::NamespaceUpdated
@@ -174,6 +175,8 @@ pub enum ResetReason {
     AheadOfLog,
     /// The position names no change of this log.
     Unknown,
+    /// The position is of a log entry that was lost: the cluster was recovered from an older one.
+    Recovered,
 }
 
 /// Changes may have been missed: read everything again, with `consistency=index=INDEX`. The stream goes on after it.

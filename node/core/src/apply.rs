@@ -3,6 +3,7 @@
 mod add_stamp_key;
 mod approve_request;
 mod caller;
+mod compare_replicas;
 mod context;
 mod decide;
 mod declare_namespace;
@@ -29,6 +30,7 @@ mod put_entry;
 mod put_namespace;
 mod put_schema;
 mod record_delivery;
+mod recover_cluster;
 mod register_stamp_key;
 mod reject_request;
 mod release_namespace;
@@ -116,5 +118,7 @@ fn run<V: StateView>(context: &Context<'_, V>, command: &Command) -> Step<Accept
         Command::RevokeApiKey(command) => revoke_api_key::apply(context, command),
         Command::RecordDelivery(command) => record_delivery::apply(context, command),
         Command::NoteRotation(command) => note_rotation::apply(context, command),
+        Command::RecoverCluster(command) => recover_cluster::apply(context, command),
+        Command::CompareReplicas(_) => compare_replicas::apply(context),
     }
 }

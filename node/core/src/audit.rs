@@ -82,6 +82,9 @@ pub enum AuditAction {
     /// A live value became older than its schema allows.
     #[serde(rename = "rotation.due")]
     RotationDue,
+    /// The cluster was made of what another one had left.
+    #[serde(rename = "cluster.recovered")]
+    ClusterRecovered,
 }
 
 /// Who did it.

@@ -20,6 +20,60 @@ pub struct ClusterRecord {
     /// What can authenticate a person, and who is one.
     #[serde(default)]
     pub identity: Identity,
+    /// How often, and when, it was made from what another cluster had left, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recoveries: Vec<Recovery>,
+}
+
+impl ClusterRecord {
+    /// True if the log entry `index` was lost in a recovery: whoever has seen it has seen what never came to be here.
+    pub fn has_lost(&self, index: u64) -> bool {
+        self.recoveries
+            .iter()
+            .any(|recovery| recovery.kept_index < index && index < recovery.at_index)
+    }
+}
+
+/// One time that the cluster was made from the volume or the backup of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recovery {
+    /// The cluster that was lost.
+    pub from: ClusterId,
+    /// What it was made from.
+    pub cause: RecoveryCause,
+    /// Last log entry that was kept.
+    pub kept_index: u64,
+    /// Log index of the recovery itself. It is [`Recovery::GAP`] further, so that no index of the lost cluster is given
+    /// again.
+    pub at_index: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Recovery {
+    /// Log indexes that are left out: far more than a cluster can have written after its last backup.
+    pub const GAP: u64 = 1 << 32;
+}
+
+/// What a cluster was recovered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RecoveryCause {
+    /// The volume of a member that was left when the majority was lost.
+    Volume,
+    /// A backup.
+    Backup,
+}
+
+impl RecoveryCause {
+    /// As it stands in the audit trail.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Volume => "volume",
+            Self::Backup => "backup",
+        }
+    }
 }
 
 /// One public key of the admission service. Keys overlap on rotation and have an end.

@@ -216,6 +216,11 @@ impl StateView for MemoryState {
         Ok(self.requests.get(id).cloned())
     }
 
+    fn open_requests(&self) -> Result<Vec<RequestId>, Infallible> {
+        let open = self.requests.values().filter(|request| !request.state.is_final());
+        Ok(open.map(|request| request.id.clone()).collect())
+    }
+
     fn occupant(&self, path: &NamespacePath) -> Result<Option<Occupant>, Infallible> {
         let live = self
             .entries

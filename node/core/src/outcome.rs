@@ -103,6 +103,13 @@ pub enum Outcome {
     DeliveryRecorded,
     /// It is noted, or was before, or another version is live.
     RotationNoted,
+    /// The cluster is a new one.
+    ClusterRecovered {
+        /// Its identity.
+        cluster_id: ClusterId,
+    },
+    /// The replicas have compared what they have come to.
+    ReplicasCompared,
 }
 
 /// A refusal: the command was understood and the rules say no. Nothing changed.

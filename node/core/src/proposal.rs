@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::ApiKeyRecord;
-use crate::cluster::StampKey;
+use crate::cluster::{RecoveryCause, StampKey};
 use crate::digest::Digest;
 use crate::entry::EntryMeta;
 use crate::idempotency::Idempotency;
@@ -88,11 +88,15 @@ pub enum Command {
     RecordDelivery(RecordDelivery),
     /// Notes that a live value is older than its schema allows.
     NoteRotation(NoteRotation),
+    /// Makes a new cluster of what another one has left; never offered to a running one.
+    RecoverCluster(RecoverCluster),
+    /// Has the replicas compare what they have come to; bookkeeping.
+    CompareReplicas(CompareReplicas),
 }
 
 impl Command {
-    /// True if an accepted one is a transition of a governed thing and so leaves an audit event. Deliveries are
-    /// bookkeeping.
+    /// True if an accepted one is a transition of a governed thing and so leaves an audit event. Deliveries and
+    /// comparisons are bookkeeping.
     pub const fn is_audited(&self) -> bool {
         match self {
             Self::InitialiseCluster(_)
@@ -118,8 +122,9 @@ impl Command {
             | Self::AddStampKey(_)
             | Self::IssueApiKey(_)
             | Self::RevokeApiKey(_)
-            | Self::NoteRotation(_) => true,
-            Self::RecordDelivery(_) => false,
+            | Self::NoteRotation(_)
+            | Self::RecoverCluster(_) => true,
+            Self::RecordDelivery(_) | Self::CompareReplicas(_) => false,
         }
     }
 
@@ -156,7 +161,9 @@ impl Command {
             | Self::ReleaseNamespace(_)
             | Self::SubmitRequest(_)
             | Self::RecordDelivery(_)
-            | Self::NoteRotation(_) => None,
+            | Self::NoteRotation(_)
+            | Self::RecoverCluster(_)
+            | Self::CompareReplicas(_) => None,
         }
     }
 }
@@ -531,4 +538,34 @@ pub struct NoteRotation {
     pub key: ConfigKey,
     /// The version that is live and too old.
     pub version: u64,
+}
+
+/// Makes a new cluster of what another one has left: the last entry of a log that no other replica shares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecoverCluster {
+    /// Identity of the new cluster.
+    pub cluster_id: ClusterId,
+    /// Last log entry of the lost one that is kept.
+    pub kept_index: u64,
+    /// What is left.
+    pub cause: RecoveryCause,
+}
+
+/// Has every replica take note of what it has come to at this entry, and compare what it had come to before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompareReplicas {
+    /// What a majority of the members had noted at the comparison before; none at the first.
+    pub agreed: Option<Checkpoint>,
+}
+
+/// What a replica has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Checkpoint {
+    /// Log index of the comparison.
+    pub index: u64,
+    /// Rolling hash of everything that was applied before it.
+    pub hash: Digest,
 }

@@ -45,6 +45,8 @@ pub trait StateView {
     fn version(&self, namespace: &NamespacePath, key: &ConfigKey, number: u64) -> Result<Option<Version>, Self::Error>;
     /// One publish request.
     fn request(&self, id: &RequestId) -> Result<Option<PublishRequest>, Self::Error>;
+    /// The requests on which people still have a say, or that wait to be published.
+    fn open_requests(&self) -> Result<Vec<RequestId>, Self::Error>;
     /// Something that a namespace holds beside the namespaces below it; none if it may be deleted.
     fn occupant(&self, path: &NamespacePath) -> Result<Option<Occupant>, Self::Error>;
     /// True if a namespace at `path` has, or an earlier one had, a key: its versions are kept.

@@ -108,13 +108,14 @@ fn index_of(log_id: Option<LogId>) -> u64 {
 }
 
 /// That the caller is an admin of `/` now: no rule decides about these calls in the log.
-async fn check_now(app: &App, call: &Call) -> Result<(), Problem> {
+pub(super) async fn check_now(app: &App, call: &Call) -> Result<(), Problem> {
     call.actor()?;
     let caught_up = app.reader.prepare(Consistency::Linearizable).await;
     caught_up.map(drop).map_err(|error| read_problem(&error))
 }
 
-async fn begin(app: &App, call: &Call, body: Body) -> Result<Incoming, Problem> {
+/// Reads the call of an admin of `/`, whose body is JSON if it has one.
+pub(super) async fn begin(app: &App, call: &Call, body: Body) -> Result<Incoming, Problem> {
     let incoming = write::begin(app, call, body, (Action::Govern, &NamespacePath::root())).await?;
     if !incoming.bytes.is_empty() {
         body::expect_json(call.headers())?;

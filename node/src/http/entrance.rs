@@ -20,7 +20,7 @@ use super::call::{Call, Caller};
 use super::observe::Observed;
 use super::trace::Trace;
 use super::{
-    App, SharedApp, admin, audit, config, drafts, effective, health, history, identity, internal, keys, login,
+    App, SharedApp, admin, audit, backups, config, drafts, effective, health, history, identity, internal, keys, login,
     namespaces, poll, publish_requests, reply, rollback, schemas, stamp_keys, watch, whoami,
 };
 
@@ -182,6 +182,8 @@ async fn dispatch(app: &App, call: &Call, body: Body) -> Result<Response<Body>, 
         RouteId::ChangeMembership => admin::change_membership(app, call, body).await,
         RouteId::TransferLeader => admin::transfer_leader(app, call, body).await,
         RouteId::TakeSnapshot => admin::take_snapshot(app, call, body).await,
+        RouteId::TakeBackup => backups::take(app, call, body).await,
+        RouteId::ListBackups => backups::list(app, call).await,
         RouteId::Whoami => whoami::read(app, call),
         RouteId::OpenApi => Ok(health::description()),
         RouteId::Health => health::alive(),

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use confman_core::ids::ClusterId;
+
+use crate::backup::Destination;
 
 /// Where the API keys come from.
 #[derive(Clone, Debug)]
@@ -49,6 +52,14 @@ pub struct NodeOptions {
     pub keep_log_entries: u64,
     /// Bytes of the volume that stay free: writes are refused before they would be used.
     pub disk_reserve_bytes: u64,
+    /// Time between two comparisons of the replicas.
+    pub compare_interval: Duration,
+    /// Where backups go; none, and there are none.
+    pub backup_destination: Option<Destination>,
+    /// Time between two backups; zero, and they are taken on demand only.
+    pub backup_interval: Duration,
+    /// How many backups are kept.
+    pub backup_keep: usize,
     /// How webhooks are sent.
     pub webhooks: crate::webhooks::Options,
     /// Sizes of the store.

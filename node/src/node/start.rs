@@ -6,6 +6,7 @@ use std::sync::Arc;
 use confman_api::limits;
 use confman_api::routes::Port;
 use confman_core::ids::ClusterId;
+use confman_store::backup::BackupSource;
 use confman_store::{IdentityFile, LogStore, OpenError, SnapshotInbox, StateMachine, StateReader, Store, StoreStats};
 use openraft::ConfigError;
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ use super::authentication::authenticator;
 use super::{Addresses, ApiKeySource, Node, NodeOptions, Tasks};
 use crate::applies::Applies;
 use crate::auth::api_keys::ApiKeys;
+use crate::backup::{BackupOptions, Backups};
 use crate::http::{App, SharedApp, entrance};
 use crate::judge::Judge;
 use crate::metrics::Metrics;
@@ -32,7 +34,7 @@ use crate::raft::service::bootstrap_server::BootstrapServer;
 use crate::raft::service::peer_server::PeerServer;
 use crate::raft::snapshots::{self, SnapshotOptions};
 use crate::raft::wire::{CheckHeaders, MAX_FRAME_BYTES, Speaker};
-use crate::raft::{self, Raft, leadership};
+use crate::raft::{self, Raft, comparison, leadership};
 use crate::read::Reader;
 use crate::room::Room;
 use crate::rotation::Rotation;
@@ -118,6 +120,7 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         state_machine,
         reader,
         identity,
+        backup,
         inbox,
         stats,
         fault,
@@ -126,6 +129,7 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
     let volume = Volume {
         reader,
         identity,
+        backup,
         inbox,
         stats,
     };
@@ -220,6 +224,7 @@ async fn build_raft(
 struct Volume {
     reader: StateReader,
     identity: IdentityFile,
+    backup: BackupSource,
     inbox: SnapshotInbox,
     stats: StoreStats,
 }
@@ -266,6 +271,17 @@ impl Parts {
         );
         background.tracker.spawn(questions);
         let reporter = Reporter::new(raft.clone(), peers.clone(), volume.stats.clone(), room.clone());
+        let backups = Backups::new(
+            BackupOptions {
+                destination: options.backup_destination.clone(),
+                interval: options.backup_interval,
+                keep: options.backup_keep,
+                scratch: options.data_dir.clone(),
+            },
+            (volume.backup.clone(), volume.reader.clone()),
+            volume.identity.get().node_id,
+            metrics.clone(),
+        );
         let membership = Membership::new(raft.clone(), peers.clone());
         let bootstrap = Bootstrap::new(
             BootstrapOptions {
@@ -296,6 +312,7 @@ impl Parts {
             judge,
             reporter,
             membership,
+            backups,
             room,
             stats: volume.stats.clone(),
             authenticator,
@@ -400,6 +417,14 @@ impl Parts {
         tracker.spawn(self.app.membership.clone().tend(leading.clone(), stop()));
         let (room, reporter) = (self.app.room.clone(), self.app.reporter.clone());
         tracker.spawn(room.ask_others(reporter, leading.clone(), stop()));
+        let compared = (self.app.reporter.clone(), self.proposer.clone());
+        tracker.spawn(comparison::run(
+            compared,
+            options.compare_interval,
+            leading.clone(),
+            stop(),
+        ));
+        tracker.spawn(self.app.backups.clone().run(leading.clone(), stop()));
         let rotation = self.app.rotation.clone();
         tracker.spawn(rotation.run(self.proposer.clone(), leading, stop()));
         tracker.spawn(self.app.metrics.clone().watch_leader(self.raft.clone(), stop()));

@@ -42,7 +42,10 @@ impl Reporter {
     pub fn own(&self) -> MemberReport {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
+        let checkpoint = self.stats.checkpoint();
         MemberReport {
+            checkpoint_index: checkpoint.map_or(0, |checkpoint| checkpoint.index),
+            checkpoint_hash: checkpoint.map_or_else(Vec::new, |checkpoint| checkpoint.hash.as_bytes().to_vec()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             term: metrics.current_term,
             last_log_index: metrics.last_log_index.unwrap_or(0),

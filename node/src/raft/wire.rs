@@ -102,6 +102,12 @@ pub struct MemberReport {
     /// Bytes of its file system; 0 if it cannot tell.
     #[prost(uint64, tag = "9")]
     pub total_bytes: u64,
+    /// Log index of the last comparison of the replicas; 0 before the first.
+    #[prost(uint64, tag = "10")]
+    pub checkpoint_index: u64,
+    /// What it noted, 32 bytes.
+    #[prost(bytes = "vec", tag = "11")]
+    pub checkpoint_hash: Vec<u8>,
 }
 
 /// What an admin asks of the leader.

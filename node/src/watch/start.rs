@@ -5,6 +5,7 @@ use std::ops::Bound;
 use confman_api::watch::ResetReason;
 use confman_core::digest::Digest;
 use confman_core::ids::NamespacePath;
+use confman_core::state::StateView as _;
 use confman_store::{AuditPosition, ReadError, SnapshotView};
 
 use super::{change, history};
@@ -40,6 +41,8 @@ struct Known {
     applied: u64,
     /// The position names a change.
     exists: bool,
+    /// The position is of an entry that a recovery has lost.
+    lost: bool,
     /// The oldest change that is kept, if there were older ones.
     oldest_kept: Option<AuditPosition>,
 }
@@ -56,8 +59,10 @@ impl Start {
             let page = history::events(view, &root, (from, to), 1);
             page.map(|page| page.items.into_iter().next())
         };
+        let cluster = view.cluster()?;
         let known = Known {
             applied,
+            lost: cluster.is_some_and(|cluster| cluster.has_lost(asked.index)),
             exists: first(Bound::Included(asked), Bound::Included(asked))?.is_some(),
             oldest_kept: first(Bound::Unbounded, Bound::Unbounded)?
                 .filter(|oldest| oldest.previous_hash != Digest::ZERO)
@@ -71,6 +76,8 @@ impl Start {
         let names_a_change = asked.seq != u32::MAX;
         if asked.index > known.applied {
             reset(ResetReason::AheadOfLog)
+        } else if known.lost {
+            reset(ResetReason::Recovered)
         } else if !known.exists && known.oldest_kept.is_some_and(|oldest| asked < oldest) {
             reset(ResetReason::TooOld)
         } else if names_a_change && !known.exists {
@@ -130,12 +137,14 @@ mod tests {
         let whole = Known {
             applied: 20,
             exists: false,
+            lost: false,
             oldest_kept: None,
         };
         let pruned = Known {
             oldest_kept: Some(at(5, 0)),
             ..whole
         };
+        let lost = Known { lost: true, ..whole };
         let found = |known| Known { exists: true, ..known };
         let cases = [
             (at(0, u32::MAX), whole, Start::After(at(0, u32::MAX))),
@@ -143,6 +152,9 @@ mod tests {
             (at(21, u32::MAX), whole, Start::Reset(ResetReason::AheadOfLog, 20)),
             (at(21, 0), whole, Start::Reset(ResetReason::AheadOfLog, 20)),
             (at(7, 0), whole, Start::Reset(ResetReason::Unknown, 20)),
+            (at(7, u32::MAX), lost, Start::Reset(ResetReason::Recovered, 20)),
+            (at(7, 1), lost, Start::Reset(ResetReason::Recovered, 20)),
+            (at(21, 1), lost, Start::Reset(ResetReason::AheadOfLog, 20)),
             (at(7, 0), found(whole), Start::After(at(7, 0))),
             (at(4, u32::MAX), pruned, Start::Reset(ResetReason::TooOld, 20)),
             (at(4, 1), pruned, Start::Reset(ResetReason::TooOld, 20)),

@@ -321,6 +321,12 @@ pub fn open_requests(namespace: &NamespacePath) -> Vec<u8> {
     KeyWriter::new(OPEN_REQUESTS).text(namespace.as_str()).end().done()
 }
 
+/// Id in a key of [`OPEN_REQUESTS`].
+pub fn id_of_open_request(key: &[u8]) -> Option<RequestId> {
+    let id = key.rsplit(|byte| *byte == 0).next()?;
+    RequestId::parse(std::str::from_utf8(id).ok()?).ok()
+}
+
 /// Key of the row that lists request `id` as open.
 pub fn open_request(namespace: &NamespacePath, id: &RequestId) -> Vec<u8> {
     KeyWriter(open_requests(namespace)).text(id.as_str()).done()

@@ -5,6 +5,7 @@
 //! [`codec`].
 
 mod apply_observer;
+pub mod backup;
 pub mod codec;
 mod crash_point;
 mod durable;
@@ -14,6 +15,8 @@ pub mod keys;
 mod log_store;
 mod open;
 mod options;
+mod rebuild;
+mod recover;
 #[cfg(test)]
 #[path = "../tests/store/samples.rs"]
 #[expect(dead_code, reason = "the integration tests use the rest of them")]
@@ -33,11 +36,13 @@ pub use identity::{Identity, IdentityError, IdentityFile};
 pub use log_store::{LogError, LogStore, OpenLogError};
 pub use open::{OpenError, Store, open};
 pub use options::Options;
+pub use rebuild::{NewCluster, RebuildError, Rebuilt, rebuild};
+pub use recover::{begin_restore, recover, restore};
 pub use snapshot::{
     SnapshotChunk, SnapshotChunks, SnapshotDir, SnapshotError, SnapshotFile, SnapshotInbox, SnapshotManifest,
     SnapshotReceiver,
 };
-pub use state_machine::{GenerationError, ReadError, StateMachine};
+pub use state_machine::{GenerationError, ReadError, ReplayError, ReplicaHash, StateMachine};
 pub use stats::StoreStats;
 pub use types::{Answer, EncodedProposal, Member, TypeConfig, Verdict};
 pub use view::rows::{NamespaceMap, View};

@@ -179,6 +179,11 @@ impl LogStore {
         finished.await.map_err(io::Error::other)?
     }
 
+    /// Entries from `start` up to `end` (exclusive). Blocking.
+    pub(crate) fn entries(&self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
+        self.read(start, end, usize::MAX)
+    }
+
     fn queue(&self, write: Write) -> io::Result<()> {
         self.shared.fault.check()?;
         self.shared

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use rocksdb::Cache;
 
+use crate::backup::BackupSource;
 use crate::fault::FaultHandle;
 use crate::identity::{FolderLock, IdentityError, IdentityFile};
 use crate::log_store::{FloorFile, LogParts, LogStore, OpenLogError, OpenedLog};
@@ -16,6 +17,9 @@ use crate::stats::{Counters, StoreStats, property};
 use crate::types::LogId;
 use crate::view::StateReader;
 use crate::{Options, durable};
+
+/// Folder in which a recovery makes the new data.
+pub(crate) const RECOVERED: &str = "recovered";
 
 /// Why a data folder was refused. Each text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,12 @@ pub enum OpenError {
     /// The state or its snapshot.
     #[error("failed to open the state of this node")]
     State(#[source] SnapshotError),
+    /// A recovery did not end.
+    #[error("a recovery of {} was interrupted; run `confman-node recover` again, it goes on where it was", folder.display())]
+    Recovering {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The state ends before the log begins.
     #[error(
         "the state of this node ends at {applied}, but its log was purged up to {purged}: what lies between is gone; \
@@ -75,6 +85,8 @@ pub struct Store {
     pub reader: StateReader,
     /// Who this node is.
     pub identity: IdentityFile,
+    /// What a backup holds.
+    pub backup: BackupSource,
     /// Where snapshots of others are received.
     pub inbox: SnapshotInbox,
     /// Numbers for metrics.
@@ -88,6 +100,11 @@ pub fn open(folder: &Path, options: &Options) -> Result<Store, OpenError> {
     let [log_folder, state_folder, snapshots_folder] = ["log", "state", "snapshots"].map(|name| folder.join(name));
     make_folder(folder)?;
     let lock = Arc::new(FolderLock::take(folder)?);
+    if folder.join(RECOVERED).exists() {
+        return Err(OpenError::Recovering {
+            folder: folder.to_owned(),
+        });
+    }
     let is_new = !log_folder.exists() && !state_folder.exists();
     // Before the floor: a new one would overwrite what this node has acknowledged.
     IdentityFile::check_not_lost(folder, is_new)?;
@@ -124,6 +141,7 @@ pub fn open(folder: &Path, options: &Options) -> Result<Store, OpenError> {
     estimate_log_bytes(&counters, &log);
     Ok(Store {
         reader: StateReader::new(Arc::clone(&state)),
+        backup: BackupSource::new(Arc::clone(&state), log.store.clone()),
         inbox: SnapshotInbox::new(Arc::clone(&state)),
         state_machine: StateMachine::new(Arc::clone(&state)),
         stats: StoreStats {

@@ -26,8 +26,10 @@ use crate::state_machine::{GenerationError, ReadError};
 use crate::types::{LogId, SnapshotMeta};
 use crate::{crash_point, durable};
 
-const MANIFEST: &str = "manifest";
-const FILES: &str = "files";
+/// Name of the file that says what a snapshot covers.
+pub const MANIFEST: &str = "manifest";
+/// Name of the folder with the files of a snapshot.
+pub const FILES: &str = "files";
 const BUILDING: &str = "building-";
 const INCOMING: &str = "incoming-";
 /// Most files that a snapshot may have.
@@ -212,7 +214,10 @@ impl SnapshotDir {
     }
 
     /// Reads the snapshot in `folder`; its files must have the lengths that the manifest says.
-    fn load(folder: &Path) -> Result<Self, SnapshotError> {
+    ///
+    /// # Errors
+    /// If a file is missing or has another length, or the manifest is refused.
+    pub fn load(folder: &Path) -> Result<Self, SnapshotError> {
         let path = folder.join(MANIFEST);
         let bytes = std::fs::read(&path).map_err(SnapshotError::file("read", &path))?;
         let manifest: SnapshotManifest = codec::decode_slice(&bytes)?;
@@ -243,6 +248,16 @@ impl SnapshotDir {
             offset: 0,
             open: None,
         }
+    }
+
+    /// Where its manifest is.
+    pub fn manifest_path(&self) -> PathBuf {
+        self.0.folder.join(MANIFEST)
+    }
+
+    /// Where its file `name` is.
+    pub fn file_path(&self, name: &str) -> PathBuf {
+        self.files().join(name)
     }
 
     fn files(&self) -> PathBuf {

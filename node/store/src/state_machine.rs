@@ -2,6 +2,8 @@
 
 mod generation;
 mod overlay;
+mod replay;
+mod replica_hash;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use arc_swap::ArcSwap;
 use confman_core::apply::apply;
 use confman_core::cluster::ClusterRecord;
 use confman_core::ids::LogPosition;
+use confman_core::proposal::Command;
 use futures::{Stream, TryStreamExt as _};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
@@ -24,6 +27,10 @@ pub(crate) use self::generation::LARGE_VALUE_BYTES;
 pub(crate) use self::generation::{Generation, decode_row};
 pub use self::generation::{GenerationError, ReadError};
 use self::overlay::Overlay;
+pub(crate) use self::replay::Replay;
+pub use self::replay::ReplayError;
+pub use self::replica_hash::ReplicaHash;
+use self::replica_hash::{Diverged, RowHash};
 use crate::Options;
 use crate::apply_observer::{ApplyStep, Observed};
 use crate::codec::{AppliedRow, CodecError};
@@ -173,6 +180,21 @@ enum ApplyError {
     Read(#[from] ReadError),
     #[error("failed to write the state")]
     Write(#[source] rocksdb::Error),
+    #[error(transparent)]
+    Diverged(#[from] Diverged),
+}
+
+impl ApplyError {
+    /// The text with those of its causes.
+    fn with_causes(&self) -> String {
+        let mut detail = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            detail = format!("{detail}: {error}");
+            cause = error.source();
+        }
+        detail
+    }
 }
 
 /// Entries of one batch.
@@ -207,6 +229,7 @@ impl Chunk {
         if self.answers.is_empty() {
             self.started = Instant::now();
         }
+        let mut written = RowHash::default();
         let verdict = match entry.payload {
             EntryPayload::Blank => None,
             EntryPayload::Normal(proposal) => {
@@ -222,7 +245,10 @@ impl Chunk {
                     applied: &applied,
                     started,
                 });
-                self.view.write(applied.changes)?;
+                if let Command::CompareReplicas(comparison) = proposal.command {
+                    self.applied.replica_hash.compare(position.index, comparison)?;
+                }
+                written = self.view.write(applied.changes)?;
                 Some(applied.result) as Option<Verdict>
             }
             EntryPayload::Membership(membership) => {
@@ -230,6 +256,7 @@ impl Chunk {
                 None
             }
         };
+        self.applied.replica_hash.add(position.index, written);
         self.applied.last_applied = Some(entry.log_id);
         self.answers.push((responder, Answer { position, verdict }));
         Ok(())
@@ -259,13 +286,7 @@ impl StateMachine {
     }
 
     fn failed(&self, error: &ApplyError) -> io::Error {
-        let mut detail = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            detail = format!("{detail}: {error}");
-            cause = error.source();
-        }
-        self.shared.fault.raise("apply the log", &detail).into()
+        self.shared.fault.raise("apply the log", &error.with_causes()).into()
     }
 }
 
@@ -277,6 +298,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let AppliedRow {
             last_applied,
             membership,
+            replica_hash: _,
         } = self.shared.published().applied.clone();
         Ok((last_applied, membership))
     }

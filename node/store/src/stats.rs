@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use confman_core::proposal::Checkpoint;
 use rocksdb::statistics::Ticker;
 use rocksdb::{DB, properties};
 
@@ -55,6 +56,11 @@ impl StoreStats {
     /// Lets `observer` look on while entries are applied; only the first one given does.
     pub fn observe_applies(&self, observer: ApplyObserver) {
         self.state.observed.set(observer);
+    }
+
+    /// What the last comparison of the replicas noted here; none before the first.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        self.state.published().applied.replica_hash.checkpoint
     }
 
     /// Bytes of log entries written since the newest snapshot; an estimate right after a start.

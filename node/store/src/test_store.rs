@@ -11,6 +11,7 @@ use openraft::type_config::TypeConfigExt as _;
 
 use crate::codec::AppliedRow;
 use crate::keys::Family;
+use crate::state_machine::ReplicaHash;
 use crate::types::{CommittedLeaderId, Entry, LogId, StoredMembership, TypeConfig};
 use crate::view::rows::View;
 use crate::{IdentityError, OpenError, Options, Store};
@@ -64,6 +65,7 @@ pub(crate) fn write(store: &Store, index: u64, changes: Vec<Change>) {
     let applied = AppliedRow {
         last_applied: Some(log_id(index)),
         membership: StoredMembership::default(),
+        replica_hash: ReplicaHash::default(),
     };
     shared.publish(view.commit(applied).expect("the state can be written"));
 }

@@ -148,6 +148,8 @@ fn with_viewers_role(route: &Route) -> u16 {
         | RouteId::ChangeMembership
         | RouteId::TransferLeader
         | RouteId::TakeSnapshot
+        | RouteId::TakeBackup
+        | RouteId::ListBackups
         | RouteId::ReadSchema => 404,
         // It is published.
         RouteId::DecidePublishRequest => 409,

@@ -52,6 +52,8 @@ pub(super) async fn execute(plan: &Plan, courier: Option<&CourierClient>) -> Res
             | Outcome::ApiKeyIssued { .. }
             | Outcome::ApiKeyRevoked { .. }
             | Outcome::DeliveryRecorded
+            | Outcome::ClusterRecovered { .. }
+            | Outcome::ReplicasCompared
             | Outcome::RotationNoted => Done::Declared(recorded.position.index),
         },
     })

@@ -5,7 +5,8 @@ use reqwest::Method;
 
 use super::{Client, ClientError, Governed};
 use crate::cluster::{
-    ClusterStatusView, LeaderView, MembershipBody, MembershipView, SnapshotView, StampKeysView, TransferBody,
+    BackupView, BackupsView, ClusterStatusView, LeaderView, MembershipBody, MembershipView, SnapshotView,
+    StampKeysView, TransferBody,
 };
 
 impl Client {
@@ -51,6 +52,17 @@ impl Client {
     pub async fn take_snapshot(&self) -> Result<SnapshotView, ClientError> {
         let call = self.write(Method::POST, "/api/v1/admin/snapshot".to_owned());
         self.change(&call).await
+    }
+
+    /// Takes a backup from the node that answers.
+    pub async fn take_backup(&self) -> Result<BackupView, ClientError> {
+        let call = self.write(Method::POST, "/api/v1/admin/backup".to_owned());
+        self.change(&call).await
+    }
+
+    /// The complete backups of the cluster, the oldest first.
+    pub async fn backups(&self) -> Result<BackupsView, ClientError> {
+        self.get(self.fresh().behind("/api/v1/admin/backups")).await
     }
 
     /// The keys that admission stamps with.

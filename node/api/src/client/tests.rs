@@ -159,6 +159,8 @@ async fn call(client: &Client, id: RouteId) -> bool {
         RouteId::ChangeMembership => drop(client.add_member("127.0.0.1:1").await),
         RouteId::TransferLeader => drop(client.transfer_leader(None).await),
         RouteId::TakeSnapshot => drop(client.take_snapshot().await),
+        RouteId::TakeBackup => drop(client.take_backup().await),
+        RouteId::ListBackups => drop(client.backups().await),
         RouteId::Whoami => drop(client.whoami().await),
         RouteId::OpenApi => drop(client.openapi().await),
         RouteId::Health => drop(client.health().await),

@@ -50,6 +50,8 @@ pub(super) fn body(id: RouteId) -> Option<RequestBody> {
         | RouteId::ReadIdentity
         | RouteId::ReadStampKeys
         | RouteId::TakeSnapshot
+        | RouteId::TakeBackup
+        | RouteId::ListBackups
         | RouteId::Whoami
         | RouteId::OpenApi
         | RouteId::Health

@@ -10,8 +10,8 @@ use crate::audit::{
     AuditWorkflowSchema, BrokenView,
 };
 use crate::cluster::{
-    ClusterMemberView, ClusterStatusView, DiskView, LeaderView, MemberReportView, MembershipBody, MembershipState,
-    MembershipView, SnapshotView, StampKeySchema, StampKeysView, TransferBody,
+    BackupView, BackupsView, ClusterMemberView, ClusterStatusView, DiskView, LeaderView, MemberReportView,
+    MembershipBody, MembershipState, MembershipView, SnapshotView, StampKeySchema, StampKeysView, TransferBody,
 };
 use crate::config::{ConfigValueView, KeyView, MetaPatch, PositionView, WrittenView};
 use crate::diff::{BinaryView, DiffEntryView, DiffView};
@@ -80,6 +80,8 @@ pub(super) fn components() -> ComponentsBuilder {
         .schema_from::<TransferBody>()
         .schema_from::<LeaderView>()
         .schema_from::<SnapshotView>()
+        .schema_from::<BackupView>()
+        .schema_from::<BackupsView>()
         .schema_from::<ClusterStatusView>()
         .schema_from::<ClusterMemberView>()
         .schema_from::<MemberReportView>()

@@ -76,6 +76,8 @@ pub(super) fn headers(id: RouteId) -> &'static [(&'static str, &'static str)] {
         | RouteId::ChangeMembership
         | RouteId::TransferLeader
         | RouteId::TakeSnapshot
+        | RouteId::TakeBackup
+        | RouteId::ListBackups
         | RouteId::Whoami
         | RouteId::OpenApi
         | RouteId::Health

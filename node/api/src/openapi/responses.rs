@@ -77,6 +77,8 @@ pub(super) fn responses(route: &Route) -> utoipa::openapi::Responses {
         RouteId::ChangeMembership => json("what has become of the node", "MembershipView"),
         RouteId::TransferLeader => json("who leads", "LeaderView"),
         RouteId::TakeSnapshot => json("the snapshot", "SnapshotView"),
+        RouteId::TakeBackup => json("the backup", "BackupView"),
+        RouteId::ListBackups => json("the backups", "BackupsView"),
         RouteId::ListKeys => json("a page of API keys", "ApiKeyPage"),
         RouteId::Whoami => json("the caller", "WhoamiView"),
         RouteId::Health | RouteId::Ready => json("it works", "HealthView"),

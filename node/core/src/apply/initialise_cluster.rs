@@ -50,6 +50,7 @@ pub(super) fn apply<V: StateView>(context: &Context<'_, V>, command: &Initialise
         name: command.name.clone(),
         initialised_at: context.time,
         identity: command.identity.clone(),
+        recoveries: Vec::new(),
     }));
     let root = root(context, command);
     let change = governance::change(None, &root.settings.governance);

@@ -112,7 +112,9 @@ impl Judge {
             | Command::IssueApiKey(_)
             | Command::RevokeApiKey(_)
             | Command::RecordDelivery(_)
-            | Command::NoteRotation(_) => unreachable!("histories do not try {:?}", entry.proposal.command),
+            | Command::NoteRotation(_)
+            | Command::RecoverCluster(_)
+            | Command::CompareReplicas(_) => unreachable!("histories do not try {:?}", entry.proposal.command),
         }
         assert!(
             published.is_empty() || may_publish,

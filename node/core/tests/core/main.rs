@@ -19,6 +19,7 @@ mod names;
 mod outbox;
 mod permissions;
 mod promises;
+mod recovery;
 mod reviewers;
 mod scenario;
 mod scenarios;

@@ -193,6 +193,8 @@ fn outcome(applied: &Applied, events: &[audit::AuditAction]) -> String {
         Ok(Outcome::ApiKeyRevoked { name }) => format!("revoked {name}"),
         Ok(Outcome::DeliveryRecorded) => "delivery recorded".to_owned(),
         Ok(Outcome::RotationNoted) => "rotation noted".to_owned(),
+        Ok(Outcome::ClusterRecovered { cluster_id }) => format!("recovered {cluster_id}"),
+        Ok(Outcome::ReplicasCompared) => "compared".to_owned(),
         Ok(Outcome::EntryWritten { version, .. }) => format!("written {version}"),
         Ok(Outcome::Request(request)) => match request.published_version {
             Some(version) => format!("{} {version}", request.state),

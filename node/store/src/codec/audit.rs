@@ -16,7 +16,7 @@ tags!(
     RequestSubmitted = 6, RequestApproved = 7, RequestRejected = 8, RequestWithdrawn = 9, RequestSuperseded = 10,
     ConfigPublished = 11, ConfigUnreviewed = 12, ConfigRolledBack = 13, DraftUpdated = 14, DraftDeleted = 15,
     NamespaceDeleted = 16, EntryDescribed = 17, SchemaStored = 18, IdentityUpdated = 19, ApiKeyIssued = 20,
-    ApiKeyRevoked = 21, RotationDue = 22,
+    ApiKeyRevoked = 21, RotationDue = 22, ClusterRecovered = 23,
 );
 
 /// An [`AuditActor`].

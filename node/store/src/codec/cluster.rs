@@ -21,6 +21,8 @@ pub struct ClusterRecordBody {
     initialised_at: i64,
     #[prost(message, optional, tag = "5")]
     identity: Option<DocumentBody>,
+    #[prost(message, repeated, tag = "6")]
+    recoveries: Vec<DocumentBody>,
 }
 
 impl Record for ClusterRecord {
@@ -34,6 +36,7 @@ impl Record for ClusterRecord {
             name,
             initialised_at,
             identity,
+            recoveries,
         } = self;
         ClusterRecordBody {
             cluster_id: cluster_id.to_string(),
@@ -41,6 +44,7 @@ impl Record for ClusterRecord {
             name: name.clone(),
             initialised_at: initialised_at.as_millis(),
             identity: (*identity != Identity::default()).then(|| DocumentBody::of(identity)),
+            recoveries: recoveries.iter().map(DocumentBody::of).collect(),
         }
     }
 
@@ -51,6 +55,7 @@ impl Record for ClusterRecord {
             name,
             initialised_at,
             identity,
+            recoveries,
         } = body;
         Ok(Self {
             cluster_id: id(&cluster_id, "cluster.clusterId")?,
@@ -58,6 +63,10 @@ impl Record for ClusterRecord {
             name,
             initialised_at: time(initialised_at),
             identity: read_optional(identity.as_ref(), "cluster.identity")?.unwrap_or_default(),
+            recoveries: recoveries
+                .iter()
+                .map(|recovery| recovery.read("cluster.recoveries"))
+                .collect::<Result<_, _>>()?,
         })
     }
 }

@@ -5,6 +5,7 @@ use super::raft::AppliedBody;
 use super::{AppliedRow, CodecError, Kind, Record};
 use crate::identity::Identity;
 use crate::snapshot::{SnapshotFile, SnapshotManifest};
+use crate::state_machine::ReplicaHash;
 use crate::types::SnapshotMeta;
 
 /// An [`Identity`].
@@ -82,6 +83,7 @@ impl Record for SnapshotManifest {
         let applied = AppliedRow {
             last_applied: *last_log_id,
             membership: last_membership.clone(),
+            replica_hash: ReplicaHash::default(),
         };
         let files = files
             .iter()
@@ -101,6 +103,7 @@ impl Record for SnapshotManifest {
         let AppliedRow {
             last_applied,
             membership,
+            replica_hash: _,
         } = required(applied, "snapshot.applied")?.try_into()?;
         let files = files
             .into_iter()

@@ -25,7 +25,7 @@ pub struct ProposalBody {
     fingerprint: Option<Vec<u8>>,
     #[prost(
         oneof = "CommandBody",
-        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40"
+        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42"
     )]
     command: Option<CommandBody>,
 }
@@ -108,6 +108,12 @@ pub enum CommandBody {
     /// [`Command::AddStampKey`].
     #[prost(message, tag = "40")]
     AddStampKey(DocumentBody),
+    /// [`Command::RecoverCluster`].
+    #[prost(message, tag = "41")]
+    RecoverCluster(DocumentBody),
+    /// [`Command::CompareReplicas`].
+    #[prost(message, tag = "42")]
+    CompareReplicas(DocumentBody),
 }
 
 impl Record for Proposal {
@@ -183,7 +189,9 @@ impl Record for Proposal {
             | Command::RevokeApiKey(_)
             | Command::RecordDelivery(_)
             | Command::PublishApproved(_)
-            | Command::NoteRotation(_) => 1,
+            | Command::NoteRotation(_)
+            | Command::RecoverCluster(_)
+            | Command::CompareReplicas(_) => 1,
         }
     }
 }
@@ -216,6 +224,8 @@ impl From<&Command> for CommandBody {
             Command::RecordDelivery(command) => Self::RecordDelivery(DocumentBody::of(command)),
             Command::PublishApproved(command) => Self::PublishApproved(command.into()),
             Command::NoteRotation(command) => Self::NoteRotation(DocumentBody::of(command)),
+            Command::RecoverCluster(command) => Self::RecoverCluster(DocumentBody::of(command)),
+            Command::CompareReplicas(command) => Self::CompareReplicas(DocumentBody::of(command)),
         }
     }
 }
@@ -249,6 +259,8 @@ impl TryFrom<CommandBody> for Command {
             CommandBody::RecordDelivery(body) => Self::RecordDelivery(body.read("command.recordDelivery")?),
             CommandBody::PublishApproved(body) => Self::PublishApproved(body.try_into()?),
             CommandBody::NoteRotation(body) => Self::NoteRotation(body.read("command.noteRotation")?),
+            CommandBody::RecoverCluster(body) => Self::RecoverCluster(body.read("command.recoverCluster")?),
+            CommandBody::CompareReplicas(body) => Self::CompareReplicas(body.read("command.compareReplicas")?),
         })
     }
 }

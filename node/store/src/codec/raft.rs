@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use confman_core::digest::Digest;
+use confman_core::proposal::Checkpoint;
 use openraft::EntryPayload;
 
-use super::field::{parsed, required};
+use super::field::{digest_bytes, optional_digest, parsed, required};
 use super::{CodecError, Kind, Record};
+use crate::state_machine::ReplicaHash;
 use crate::types::{
     CommittedLeaderId, EncodedProposal, Entry, LeaderId, LogId, Member, Membership, StoredMembership, Vote,
 };
@@ -198,6 +201,8 @@ pub struct AppliedRow {
     pub last_applied: Option<LogId>,
     /// Membership as of that entry.
     pub membership: StoredMembership,
+    /// What this replica has come to.
+    pub replica_hash: ReplicaHash,
 }
 
 /// An [`AppliedRow`].
@@ -207,6 +212,13 @@ pub struct AppliedBody {
     last_applied: Option<LogIdBody>,
     #[prost(message, optional, tag = "2")]
     membership: Option<StoredMembershipBody>,
+    /// None is [`Digest::ZERO`].
+    #[prost(bytes = "vec", optional, tag = "3")]
+    rolling: Option<Vec<u8>>,
+    #[prost(uint64, optional, tag = "4")]
+    checkpoint_index: Option<u64>,
+    #[prost(bytes = "vec", optional, tag = "5")]
+    checkpoint_hash: Option<Vec<u8>>,
 }
 
 impl From<&AppliedRow> for AppliedBody {
@@ -214,10 +226,14 @@ impl From<&AppliedRow> for AppliedBody {
         let AppliedRow {
             last_applied,
             membership,
+            replica_hash: ReplicaHash { rolling, checkpoint },
         } = row;
         Self {
             last_applied: last_applied.as_ref().map(Into::into),
             membership: Some(membership.into()),
+            rolling: (*rolling != Digest::ZERO).then(|| digest_bytes(*rolling)),
+            checkpoint_index: checkpoint.map(|checkpoint| checkpoint.index),
+            checkpoint_hash: checkpoint.map(|checkpoint| digest_bytes(checkpoint.hash)),
         }
     }
 }
@@ -228,10 +244,21 @@ impl TryFrom<AppliedBody> for AppliedRow {
         let AppliedBody {
             last_applied,
             membership,
+            rolling,
+            checkpoint_index,
+            checkpoint_hash,
         } = body;
+        let rolling = optional_digest(rolling.as_deref(), "applied.rolling")?;
+        let hash = optional_digest(checkpoint_hash.as_deref(), "applied.checkpointHash")?;
         Ok(Self {
             last_applied: last_applied.map(Into::into),
             membership: required(membership, "applied.membership")?.try_into()?,
+            replica_hash: ReplicaHash {
+                rolling: rolling.unwrap_or(Digest::ZERO),
+                checkpoint: checkpoint_index
+                    .zip(hash)
+                    .map(|(index, hash)| Checkpoint { index, hash }),
+            },
         })
     }
 }

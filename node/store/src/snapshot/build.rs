@@ -101,6 +101,7 @@ fn checkpoint(generation: &Generation, folder: &Path) -> Result<SnapshotManifest
     let AppliedRow {
         last_applied,
         membership,
+        replica_hash: _,
     } = Generation::peek(&files)?;
     Ok(SnapshotManifest {
         meta: SnapshotMeta {

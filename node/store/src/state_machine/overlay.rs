@@ -14,6 +14,7 @@ use rocksdb::{ReadOptions, WriteBatch};
 
 use super::Published;
 use super::generation::{LARGE_VALUE_BYTES, ReadError, decode_row};
+use super::replica_hash::RowHash;
 use crate::codec::{self, AppliedRow, AppliedSpec, ClaimedPath, LiveRow, NonceUse, Record, Revision};
 use crate::crash_point;
 use crate::keys::{self, Family};
@@ -28,6 +29,8 @@ pub(crate) struct Overlay {
     namespaces: BTreeMap<NamespacePath, Option<Arc<ConfigNamespace>>>,
     cluster: Option<Arc<ClusterRecord>>,
     batch: WriteBatch,
+    /// Of what the present entry has written.
+    written: RowHash,
 }
 
 impl Rows for Overlay {
@@ -70,10 +73,10 @@ impl Rows for Overlay {
             rows.take_while(|((of, key), _)| *of == family && key.starts_with(prefix))
         };
         let deleted = changed().filter(|(_, row)| row.is_none()).count();
-        let base = self
-            .base
-            .generation
-            .keys(family, prefix, (limit + deleted, ReadOptions::default()))?;
+        let base =
+            self.base
+                .generation
+                .keys(family, prefix, (limit.saturating_add(deleted), ReadOptions::default()))?;
         let mut found: BTreeSet<Vec<u8>> = base.into_iter().collect();
         for ((_, key), row) in changed() {
             match row {
@@ -93,6 +96,7 @@ impl View<Overlay> {
             rows: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             batch: WriteBatch::default(),
+            written: RowHash::default(),
         })
     }
 
@@ -101,9 +105,10 @@ impl View<Overlay> {
         self.0.batch.size_in_bytes()
     }
 
-    /// Takes up the changes of one entry.
-    pub(crate) fn write(&mut self, changes: Vec<Change>) -> Result<(), ReadError> {
-        changes.into_iter().try_for_each(|change| self.write_one(change))
+    /// Takes up the changes of one entry; a hash of what they wrote.
+    pub(crate) fn write(&mut self, changes: Vec<Change>) -> Result<RowHash, ReadError> {
+        changes.into_iter().try_for_each(|change| self.write_one(change))?;
+        Ok(std::mem::take(&mut self.0.written))
     }
 
     fn write_one(&mut self, change: Change) -> Result<(), ReadError> {
@@ -136,8 +141,7 @@ impl View<Overlay> {
                 self.0.namespaces.insert(path, Some(Arc::from(namespace)));
             }
             Change::DeleteNamespace(path) => {
-                let family = self.0.base.generation.family(Family::State);
-                self.0.batch.delete_cf(family, keys::namespace(&path));
+                self.delete_only(Family::State, &keys::namespace(&path));
                 self.0.namespaces.insert(path, None);
             }
             Change::PutClaim {
@@ -338,17 +342,19 @@ impl View<Overlay> {
 
     /// Writes a row that apply never reads back.
     fn put_only(&mut self, family: Family, key: &[u8], bytes: &[u8]) {
+        self.0.written.add(family, key, Some(bytes));
         let family = self.0.base.generation.family(family);
         self.0.batch.put_cf(family, key, bytes);
     }
 
     /// Deletes a row that apply never reads back.
     fn delete_only(&mut self, family: Family, key: &[u8]) {
+        self.0.written.add(family, key, None);
         self.0.batch.delete_cf(self.0.base.generation.family(family), key);
     }
 
     fn delete(&mut self, family: Family, key: Vec<u8>) {
-        self.0.batch.delete_cf(self.0.base.generation.family(family), &key);
+        self.delete_only(family, &key);
         self.0.rows.insert((family, key), None);
     }
 

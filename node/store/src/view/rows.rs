@@ -130,6 +130,15 @@ impl<R: Rows> StateView for View<R> {
         Ok(self.0.namespaces_below(path))
     }
 
+    fn open_requests(&self) -> Result<Vec<RequestId>, ReadError> {
+        let rows = self.0.keys(Family::State, &[keys::OPEN_REQUESTS], usize::MAX)?;
+        let missing = ReadError::Missing {
+            prefix: keys::OPEN_REQUESTS,
+        };
+        let ids = rows.iter().map(|row| keys::id_of_open_request(row));
+        ids.collect::<Option<Vec<_>>>().ok_or(missing)
+    }
+
     fn occupant(&self, path: &NamespacePath) -> Result<Option<Occupant>, ReadError> {
         let live = keys::live_prefix(path, "");
         if let Some(key) = self.first_name(&live)? {

@@ -1,10 +1,12 @@
 //! One sample of every command.
 
+use confman_core::cluster::RecoveryCause;
+use confman_core::digest::Digest;
 use confman_core::proposal::{
-    AddStampKey, AuthenticatedReview, Command, DeclareNamespace, DeleteDraft, DeleteEntry, DeleteNamespace,
-    DescribeEntry, IssueApiKey, NoteRotation, OpenRequest, Precondition, PutDraft, PutNamespace, PutSchema,
-    RecordDelivery, RegisterStampKey, ReleaseNamespace, Review, ReviewRequest, RevokeApiKey, RollBackEntry,
-    SetIdentity, SubmitRequest, WithdrawCause, WithdrawRequest,
+    AddStampKey, AuthenticatedReview, Checkpoint, Command, CompareReplicas, DeclareNamespace, DeleteDraft, DeleteEntry,
+    DeleteNamespace, DescribeEntry, IssueApiKey, NoteRotation, OpenRequest, Precondition, PutDraft, PutNamespace,
+    PutSchema, RecordDelivery, RecoverCluster, RegisterStampKey, ReleaseNamespace, Review, ReviewRequest, RevokeApiKey,
+    RollBackEntry, SetIdentity, SubmitRequest, WithdrawCause, WithdrawRequest,
 };
 use confman_core::publish_request::Decision;
 use confman_core::stamp::{GovernanceStatement, RequesterStatement, StampKeyStatement};
@@ -267,6 +269,23 @@ fn governing_commands() -> Vec<(&'static str, Command)> {
                 namespace: path("/teams/payments"),
                 key: key("MAX_RETRIES"),
                 version: 5,
+            }),
+        ),
+        (
+            "recover-cluster",
+            Command::RecoverCluster(RecoverCluster {
+                cluster_id: cluster_id(),
+                kept_index: 70,
+                cause: RecoveryCause::Volume,
+            }),
+        ),
+        (
+            "compare-replicas",
+            Command::CompareReplicas(CompareReplicas {
+                agreed: Some(Checkpoint {
+                    index: 70,
+                    hash: Digest::of(b"checkpoint"),
+                }),
             }),
         ),
     ]

@@ -9,11 +9,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use confman_core::audit::{AuditEvent, AuditHead};
-use confman_core::cluster::ClusterRecord;
+use confman_core::cluster::{ClusterRecord, Recovery, RecoveryCause};
 use confman_core::digest::Digest;
 use confman_core::entry::ConfigEntry;
 use confman_core::outcome::{Outcome, Rejection};
 use confman_core::principal::Principal;
+use confman_core::proposal::Checkpoint;
 use confman_core::publish_request::{Operation, RequestState};
 use confman_core::value::{ConfigValue, ValueError};
 use confman_core::webhook::{DeliveryResult, TargetHealth};
@@ -24,7 +25,9 @@ use confman_store::types::{
     AppendRequest, AppendResponse, AppendResult, Entry, LogId, Membership, SnapshotMeta, StoredMembership,
     TransferRequest, Vote, VoteRequest, VoteResponse,
 };
-use confman_store::{Answer, EncodedProposal, Identity, Member, SnapshotChunk, SnapshotFile, SnapshotManifest};
+use confman_store::{
+    Answer, EncodedProposal, Identity, Member, ReplicaHash, SnapshotChunk, SnapshotFile, SnapshotManifest,
+};
 use openraft::EntryPayload;
 use openraft::raft::StreamAppendError;
 
@@ -192,6 +195,20 @@ fn check_raft(golden: &mut Golden) {
         &AppliedRow {
             last_applied: Some(log_id(3, 77)),
             membership: StoredMembership::new(Some(log_id(2, 5)), membership()),
+            replica_hash: ReplicaHash::default(),
+        },
+    );
+    golden.check(
+        "compared",
+        &AppliedRow {
+            replica_hash: ReplicaHash {
+                rolling: Digest::of(b"rolling"),
+                checkpoint: Some(Checkpoint {
+                    index: 70,
+                    hash: Digest::of(b"checkpoint"),
+                }),
+            },
+            ..AppliedRow::default()
         },
     );
     golden.check(
@@ -222,14 +239,26 @@ fn event_with_policy() -> AuditEvent {
 }
 
 fn check_rows(golden: &mut Golden) {
+    let cluster = ClusterRecord {
+        cluster_id: cluster_id(),
+        kubernetes_namespace: "confman".to_owned(),
+        name: "main".to_owned(),
+        initialised_at: time(0),
+        identity: identity(),
+        recoveries: Vec::new(),
+    };
+    golden.check("", &cluster);
     golden.check(
-        "",
+        "recovered",
         &ClusterRecord {
-            cluster_id: cluster_id(),
-            kubernetes_namespace: "confman".to_owned(),
-            name: "main".to_owned(),
-            initialised_at: time(0),
-            identity: identity(),
+            recoveries: vec![Recovery {
+                from: cluster_id(),
+                cause: RecoveryCause::Backup,
+                kept_index: 70,
+                at_index: 4_294_967_366,
+                at: time(5),
+            }],
+            ..cluster
         },
     );
     golden.check("", &stamp_key());

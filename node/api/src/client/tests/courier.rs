@@ -82,6 +82,8 @@ pub(super) async fn call(courier: &CourierClient, id: RouteId) -> bool {
         | RouteId::ChangeMembership
         | RouteId::TransferLeader
         | RouteId::TakeSnapshot
+        | RouteId::TakeBackup
+        | RouteId::ListBackups
         | RouteId::WriteIdentity
         | RouteId::Whoami
         | RouteId::OpenApi

@@ -78,7 +78,9 @@ impl Pending {
             | Command::IssueApiKey(_)
             | Command::RevokeApiKey(_)
             | Command::RecordDelivery(_)
-            | Command::NoteRotation(_) => unreachable!("{command:?} waits for no admin"),
+            | Command::NoteRotation(_)
+            | Command::RecoverCluster(_)
+            | Command::CompareReplicas(_) => unreachable!("{command:?} waits for no admin"),
         }
     }
 }
