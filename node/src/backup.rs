@@ -7,12 +7,13 @@ mod destination;
 pub mod fetch;
 mod manifest;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use confman_api::cluster::BackupView;
 use confman_store::backup::{BackupError, BackupSource, write_entries};
-use confman_store::{SnapshotFile, StateReader};
+use confman_store::{SnapshotDir, SnapshotFile, StateReader, snapshot};
 use tokio::sync::{Mutex, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +40,7 @@ pub struct BackupOptions {
     /// How many are kept; older ones go once a new one is complete.
     pub keep: usize,
     /// Folder on the volume for what is on its way.
-    pub scratch: std::path::PathBuf,
+    pub scratch: PathBuf,
 }
 
 /// Why no backup was taken.
@@ -61,7 +62,7 @@ pub enum TakeError {
     #[error("failed to write {}: {source}", path.display())]
     Scratch {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What the system says.
         #[source]
         source: std::io::Error,
@@ -200,18 +201,10 @@ impl Backups {
             Ok::<_, BackupError>(gathered)
         });
         let gathered = gathered.await.map_err(|_| TakeError::Stopping)??;
-        let manifest = gathered.snapshot.manifest();
-        let mut files = vec![
-            (LOG.to_owned(), entries_path.clone()),
-            (
-                format!("{SNAPSHOT}/{}", confman_store::snapshot::MANIFEST),
-                gathered.snapshot.manifest_path(),
-            ),
-        ];
-        files.extend(manifest.files.iter().map(|SnapshotFile { name, .. }| {
-            let path = gathered.snapshot.file_path(name);
-            (format!("{SNAPSHOT}/{}/{name}", confman_store::snapshot::FILES), path)
-        }));
+        let mut files = vec![(LOG.to_owned(), entries_path.clone())];
+        files.extend(gathered.snapshot.iter().flat_map(files_of));
+        let covered = gathered.snapshot.as_ref();
+        let covered = covered.and_then(|snapshot| snapshot.manifest().meta.last_log_id);
         let mut backup = BackupManifest {
             format: BackupManifest::FORMAT,
             cluster_id: cluster.cluster_id.clone(),
@@ -219,7 +212,7 @@ impl Backups {
             taken_at,
             node_id: self.inner.node_id.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            snapshot_index: manifest.meta.last_log_id.map_or(0, |covered| covered.index),
+            snapshot_index: covered.map_or(0, |covered| covered.index),
             last_index: gathered.last.index,
             files: Vec::with_capacity(files.len()),
         };
@@ -260,6 +253,18 @@ impl Backups {
         }
         Ok(())
     }
+}
+
+/// The files of a snapshot: names in a backup, and where they are.
+fn files_of(snapshot: &SnapshotDir) -> Vec<(String, PathBuf)> {
+    let manifest = format!("{SNAPSHOT}/{}", snapshot::MANIFEST);
+    let mut files = vec![(manifest, snapshot.manifest_path())];
+    let listed = snapshot.manifest().files.iter();
+    files.extend(listed.map(|SnapshotFile { name, .. }| {
+        let place = format!("{SNAPSHOT}/{}/{name}", snapshot::FILES);
+        (place, snapshot.file_path(name))
+    }));
+    files
 }
 
 /// Every complete backup at `destination`, of any cluster, the oldest first.

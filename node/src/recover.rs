@@ -42,7 +42,7 @@ pub fn restore(args: RestoreArgs) -> anyhow::Result<()> {
         let fetched = fetch::fetch(&args.backup_url, backup, &place)
             .await
             .with_context(|| format!("cannot bring the backup {name}"))?;
-        let source = (&fetched.snapshot, fetched.entries()?);
+        let source = (fetched.snapshot.as_ref(), fetched.entries()?);
         let options = confman_store::Options::default();
         let rebuilt = confman_store::restore(&args.new.data_dir, &options, source, &new)
             .await

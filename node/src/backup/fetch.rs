@@ -79,8 +79,8 @@ pub enum FetchError {
 pub struct Fetched {
     /// What it is of.
     pub manifest: BackupManifest,
-    /// Its snapshot.
-    pub snapshot: SnapshotDir,
+    /// Its snapshot, if there was one when it was taken.
+    pub snapshot: Option<SnapshotDir>,
     log: PathBuf,
 }
 
@@ -151,7 +151,8 @@ pub async fn fetch(source: &Destination, backup: BackupManifest, to: &Path) -> R
             });
         }
     }
-    let snapshot = SnapshotDir::load(&to.join(SNAPSHOT))?;
+    let folder = to.join(SNAPSHOT);
+    let snapshot = folder.exists().then(|| SnapshotDir::load(&folder)).transpose()?;
     Ok(Fetched {
         manifest: backup,
         snapshot,

@@ -1,4 +1,4 @@
-//! What a backup holds: a snapshot and the log entries after it, and how both become files and come back from them.
+//! What a backup holds: a snapshot, unless there was none yet, and the log entries after it; and how both become files and come back from them.
 //!
 //! The state can be rebuilt as of any entry between the two ends.
 
@@ -25,8 +25,8 @@ pub struct BackupSource {
 
 /// A snapshot, and the applied entries after it. The files of the snapshot stay as long as this lives.
 pub struct Gathered {
-    /// The newest snapshot.
-    pub snapshot: SnapshotDir,
+    /// The newest snapshot; none before the first, and then the log is whole.
+    pub snapshot: Option<SnapshotDir>,
     /// Every entry after it that was applied, in order.
     pub entries: Vec<Entry>,
     /// The last applied entry.
@@ -70,12 +70,8 @@ impl BackupSource {
     /// If the state is empty, or something cannot be read.
     pub fn gather(&self) -> Result<Gathered, BackupError> {
         let last = self.state.published().applied.last_applied.ok_or(BackupError::Empty)?;
-        let known = self.state.snapshot.lock().clone();
-        let snapshot = match known {
-            Some(snapshot) => snapshot,
-            None => build(&self.state)?,
-        };
-        match self.entries_after(&snapshot, last) {
+        let snapshot = self.state.snapshot.lock().clone();
+        match self.entries_after(snapshot.as_ref(), last) {
             Ok(entries) => Ok(Gathered {
                 snapshot,
                 entries,
@@ -85,9 +81,9 @@ impl BackupSource {
             Err(_) => {
                 let snapshot = build(&self.state)?;
                 let last = last.max(snapshot.manifest().meta.last_log_id.unwrap_or(last));
-                let entries = self.entries_after(&snapshot, last)?;
+                let entries = self.entries_after(Some(&snapshot), last)?;
                 Ok(Gathered {
-                    snapshot,
+                    snapshot: Some(snapshot),
                     entries,
                     last,
                 })
@@ -95,12 +91,9 @@ impl BackupSource {
         }
     }
 
-    fn entries_after(&self, snapshot: &SnapshotDir, last: LogId) -> Result<Vec<Entry>, BackupError> {
-        let first = snapshot
-            .manifest()
-            .meta
-            .last_log_id
-            .map_or(0, |covered| covered.index + 1);
+    fn entries_after(&self, snapshot: Option<&SnapshotDir>, last: LogId) -> Result<Vec<Entry>, BackupError> {
+        let covered = snapshot.and_then(|snapshot| snapshot.manifest().meta.last_log_id);
+        let first = covered.map_or(0, |covered| covered.index + 1);
         let entries = self.log.entries(first, last.index + 1).map_err(BackupError::Log)?;
         let wanted = (last.index + 1).saturating_sub(first);
         if entries.len() as u64 == wanted {

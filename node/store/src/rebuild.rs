@@ -119,7 +119,7 @@ impl RebuildError {
     }
 }
 
-/// Makes a data folder in `folder`, which is empty or not there, from `snapshot` and the `entries` after it.
+/// Makes a data folder in `folder`, which is empty or not there, from `snapshot`, if there is one, and the `entries` after it.
 ///
 /// # Errors
 /// If the folder is in use, something cannot be read or written, or the wanted entry is out of reach. What was made of
@@ -127,14 +127,16 @@ impl RebuildError {
 pub async fn rebuild(
     folder: &Path,
     options: &Options,
-    (snapshot, entries): (&SnapshotDir, impl Iterator<Item = Result<Entry, BackupError>>),
+    (snapshot, entries): (Option<&SnapshotDir>, impl Iterator<Item = Result<Entry, BackupError>>),
     new: &NewCluster,
 ) -> Result<Rebuilt, RebuildError> {
     check_empty(folder)?;
     let mut store = open(folder, options)?;
     store.identity.set_cluster_id(&new.cluster_id)?;
-    install(&store.stats.state, &snapshot.manifest().meta, snapshot)?;
-    let first = index_of(snapshot.manifest().meta.last_log_id);
+    if let Some(snapshot) = snapshot {
+        install(&store.stats.state, &snapshot.manifest().meta, snapshot)?;
+    }
+    let first = snapshot.map_or(0, |snapshot| index_of(snapshot.manifest().meta.last_log_id));
     let mut replay = Replay::over(&store.stats.state);
     for entry in entries {
         let entry = entry?;

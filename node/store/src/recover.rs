@@ -67,7 +67,7 @@ pub async fn recover(
     let tail = store.log.entries(first, u64::MAX).map_err(RebuildError::Log)?;
     durable::create_dir(&aside).map_err(RebuildError::file("create", &aside))?;
     let tail = tail.into_iter().map(Ok);
-    let rebuilt = rebuild(&aside.join(MADE), options, (&snapshot, tail), new).await?;
+    let rebuilt = rebuild(&aside.join(MADE), options, (Some(&snapshot), tail), new).await?;
     drop(snapshot);
     drop(store);
     durable::replace_file(&aside, COMPLETE, &[]).map_err(RebuildError::file("write", &aside))?;
@@ -100,7 +100,7 @@ pub fn begin_restore(folder: &Path) -> Result<PathBuf, RebuildError> {
 pub async fn restore(
     folder: &Path,
     options: &Options,
-    source: (&SnapshotDir, impl Iterator<Item = Result<Entry, BackupError>>),
+    source: (Option<&SnapshotDir>, impl Iterator<Item = Result<Entry, BackupError>>),
     new: &NewCluster,
 ) -> Result<Rebuilt, RebuildError> {
     let aside = folder.join(RECOVERED);

@@ -263,6 +263,9 @@ async fn a_damaged_backup_is_refused_and_so_is_one_that_nobody_made() {
         "{}",
         text(&none)
     );
+    let snapshot = call(&old, Method::POST, "/admin/snapshot", None).await;
+    assert_eq!(snapshot.status, 200, "{}", snapshot.text);
+    put(&old, "key", &json!(2)).await;
     let backup = back_up(&old).await;
     let log = backups.path().join(old.id.as_str()).join(&backup.name).join("log");
     let state = log.with_file_name("snapshot").join("files");
