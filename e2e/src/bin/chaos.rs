@@ -31,6 +31,9 @@ struct Arguments {
     /// Kinds of faults; all of them when missing.
     #[arg(long, value_delimiter = ',')]
     kinds: Vec<Kind>,
+    /// Keeps the logs of the nodes and the history, also if nothing was wrong.
+    #[arg(long)]
+    keep_logs: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -72,6 +75,7 @@ async fn attack(arguments: Arguments) -> anyhow::Result<()> {
         kinds,
         duration: Duration::from_secs(arguments.seconds),
         rounds: arguments.rounds,
+        keeps_logs: arguments.keep_logs,
         say,
     };
     say(&format!("seed {seed}, {} nodes", plan.nodes));

@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::fault::Kind;
 use super::history::{Action, Operation, Outcome};
 
-/// What belongs to a fault begins within this.
-const REACH: Duration = Duration::from_secs(5);
+/// A kind of fault, and from when to when it was done; until the cluster could write again, where it waited for that.
+pub type Span = (Kind, Duration, Duration);
 
 /// For each kind of fault the longest time without an acknowledged write (median, 99th of a hundred, most), and the reads
 /// that failed.
-pub fn render(operations: &[Operation], times: &[(Kind, Duration)]) -> String {
+pub fn render(operations: &[Operation], spans: &[Span]) -> String {
     let mut acknowledged: Vec<_> = operations
         .iter()
         .filter(|operation| matches!(operation.outcome, Outcome::Written { .. }))
@@ -20,10 +20,10 @@ pub fn render(operations: &[Operation], times: &[(Kind, Duration)]) -> String {
         .collect();
     acknowledged.sort();
     let mut kinds: BTreeMap<Kind, (Vec<Duration>, usize)> = BTreeMap::new();
-    for (kind, at) in times {
+    for (kind, from, to) in spans {
         let (gaps, failed) = kinds.entry(*kind).or_default();
-        gaps.extend(gap(&acknowledged, *at));
-        *failed += failed_reads(operations, *at);
+        gaps.extend(gap(&acknowledged, (*from, *to)));
+        *failed += failed_reads(operations, (*from, *to));
     }
     let mut text = String::from("longest time without a write, in ms: median, 99 %, most; reads that failed\n");
     for (kind, (mut gaps, failed)) in kinds {
@@ -39,22 +39,21 @@ pub fn render(operations: &[Operation], times: &[(Kind, Duration)]) -> String {
     text
 }
 
-/// The longest pause between two acknowledgements of which the second came after `at` and the first not long after.
-fn gap(acknowledged: &[Duration], at: Duration) -> Option<Duration> {
+/// The longest pause between two acknowledgements that is, in part, in this span of time.
+fn gap(acknowledged: &[Duration], (from, to): (Duration, Duration)) -> Option<Duration> {
     let pairs = acknowledged
         .windows(2)
         .filter_map(|pair| Some((*pair.first()?, *pair.last()?)));
-    let near = pairs.filter(|(first, second)| *second >= at && *first <= at + REACH);
-    near.map(|(first, second)| second - first).max()
+    let within = pairs.filter(|(first, second)| *second >= from && *first <= to);
+    within.map(|(first, second)| second - first).max()
 }
 
-/// Linearizable reads that failed after they were sent in the time around `at`.
-fn failed_reads(operations: &[Operation], at: Duration) -> usize {
+/// Linearizable reads, in flight in this span of time, that failed.
+fn failed_reads(operations: &[Operation], span: (Duration, Duration)) -> usize {
     let has_failed = |operation: &&Operation| {
         operation.action == Action::Read
             && matches!(operation.outcome, Outcome::Refused(_) | Outcome::Unknown(_))
-            && operation.completed >= at
-            && operation.invoked <= at + REACH
+            && operation.touches(span)
     };
     operations.iter().filter(has_failed).count()
 }
@@ -64,18 +63,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gap_is_the_longest_pause_around_a_fault() {
+    fn the_gap_is_the_longest_pause_that_reaches_into_a_fault() {
         let times = [100, 110, 950, 960, 9_000].map(Duration::from_millis);
-        let at = |millis| gap(&times, Duration::from_millis(millis)).map(|gap| gap.as_millis());
-        assert_eq!(at(105), Some(8_040));
-        assert_eq!(
-            gap(&times[..4], Duration::from_millis(105)),
-            Some(Duration::from_millis(840))
-        );
-        assert_eq!(
-            gap(&times[..4], Duration::from_millis(955)),
-            Some(Duration::from_millis(10))
-        );
-        assert_eq!(at(9_001), None);
+        let between = |from, to| {
+            let gap = gap(&times, (Duration::from_millis(from), Duration::from_millis(to)));
+            gap.map(|gap| gap.as_millis())
+        };
+        assert_eq!(between(105, 940), Some(840));
+        assert_eq!(between(105, 1_000), Some(8_040));
+        assert_eq!(between(101, 102), Some(10));
+        assert_eq!(between(9_001, 9_002), None);
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use super::call;
 use super::cluster::Cluster;
 use super::fault::{Kind, Tally};
+use super::gaps::Span;
 use super::history::{Operation, Outcome, Recorder};
 use super::monitor::Monitor;
 use super::network::{Cut, Network, between};
@@ -35,8 +36,8 @@ pub struct Nemesis<'c> {
     pub random: Random,
     /// What was done so far.
     pub tally: Tally,
-    /// When each fault began.
-    pub times: Vec<(Kind, Duration)>,
+    /// From when to when each fault was done.
+    pub spans: Vec<Span>,
     /// Promises that were seen to be broken.
     pub violations: Vec<Violation>,
     /// Says what it does.
@@ -60,6 +61,9 @@ impl Nemesis<'_> {
         let began = Instant::now();
         let is_effective = self.inflict(kind).await.with_context(|| format!("while {kind:?}"))?;
         self.cluster.network.heal()?;
+        if let Some((_, _, to)) = self.spans.last_mut() {
+            *to = self.recorder.now();
+        }
         self.tally.count(kind, is_effective);
         let effect = if is_effective { "with effect" } else { "without effect" };
         (self.say)(&format!("{kind:?} {effect}, {:.1} s", began.elapsed().as_secs_f64()));
@@ -76,7 +80,7 @@ impl Nemesis<'_> {
         let others: Vec<_> = self.cluster.all().filter(|node| *node != leader).collect();
         let follower = others[self.random.index(others.len())];
         let since = self.recorder.now();
-        self.times.push((kind, since));
+        self.spans.push((kind, since, since));
         let to_leader: Vec<_> = others.iter().map(|other| (*other, leader)).collect();
         let from_leader: Vec<_> = others.iter().map(|other| (leader, *other)).collect();
         let new_term = Sign::NewTerm(term);

@@ -1,5 +1,6 @@
 //! A run: a cluster under load, faults one after the other, and in the end everything that was promised is looked at.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use anyhow::Context as _;
 use super::clients::Clients;
 use super::cluster::Cluster;
 use super::fault::{Kind, Tally};
-use super::gaps;
+use super::gaps::{self, Span};
 use super::history::{Operation, Outcome, Recorder};
 use super::monitor::Monitor;
 use super::nemesis::Nemesis;
@@ -38,6 +39,8 @@ pub struct Plan {
     pub duration: Duration,
     /// and until every kind was done so often.
     pub rounds: u32,
+    /// Whether the logs and the history stay there also if nothing was wrong.
+    pub keeps_logs: bool,
     /// Says what is done.
     pub say: fn(&str),
 }
@@ -49,21 +52,26 @@ pub struct Report {
     took: Duration,
     operations: Vec<Operation>,
     tally: Tally,
-    times: Vec<(Kind, Duration)>,
+    spans: Vec<Span>,
     terms: usize,
     resumed: usize,
     versions: usize,
     judgement: Judgement,
 }
 
-/// Runs `plan` with data and logs below `folder`; the logs stay there if anything was wrong.
+/// Runs `plan` with data and logs below `folder`; the logs and the history stay there if
+/// anything was wrong.
 pub async fn run(plan: &Plan, folder: &Path) -> anyhow::Result<Report> {
     std::fs::create_dir_all(folder).context("create the folder of the run")?;
     let data = tempfile::tempdir_in(folder).context("create the folder of the data")?;
     let logs = tempfile::tempdir_in(folder).context("create the folder of the logs")?;
     let ended = play(plan, data.path(), logs.path()).await;
-    if ended.as_ref().is_ok_and(|report| report.verdict().is_ok()) {
-        return ended;
+    if let Ok(report) = &ended {
+        let lines = report.operations.iter().map(|operation| format!("{operation}\n"));
+        std::fs::write(logs.path().join("history"), lines.collect::<String>()).context("write the history")?;
+        if report.verdict().is_ok() && !plan.keeps_logs {
+            return ended;
+        }
     }
     let kept: PathBuf = logs.keep();
     (plan.say)(&format!("the logs are in {}", kept.display()));
@@ -84,13 +92,13 @@ async fn play(plan: &Plan, data: &Path, logs: &Path) -> anyhow::Result<Report> {
         monitor: &monitor,
         random: random.branch(10_000),
         tally: Tally::of(&plan.kinds),
-        times: Vec::new(),
+        spans: Vec::new(),
         violations: Vec::new(),
         say: plan.say,
     };
     attack(plan, &mut nemesis).await?;
     nemesis.heal().await?;
-    let (tally, times) = (nemesis.tally.clone(), nemesis.times.clone());
+    let (tally, spans) = (nemesis.tally.clone(), nemesis.spans.clone());
     let mut violations = std::mem::take(&mut nemesis.violations);
     clients.stop().await?;
     let operations = recorder.operations();
@@ -111,7 +119,7 @@ async fn play(plan: &Plan, data: &Path, logs: &Path) -> anyhow::Result<Report> {
         took: began.elapsed(),
         operations,
         tally,
-        times,
+        spans,
         terms,
         resumed: heard.iter().map(|heard| heard.resumed).sum(),
         versions: record.values().map(Vec::len).sum(),
@@ -182,6 +190,17 @@ impl Report {
         Ok(())
     }
 
+    /// How often operations failed for each reason.
+    fn reasons(&self) -> BTreeMap<&str, usize> {
+        let mut reasons = BTreeMap::new();
+        for operation in &self.operations {
+            if let Outcome::Refused(reason) | Outcome::Unknown(reason) = &operation.outcome {
+                *reasons.entry(reason.as_str()).or_default() += 1;
+            }
+        }
+        reasons
+    }
+
     fn outcomes(&self) -> [(&'static str, usize); 5] {
         let count = |holds: fn(&Outcome) -> bool| {
             let outcomes = self.operations.iter().map(|operation| &operation.outcome);
@@ -211,12 +230,19 @@ impl fmt::Display for Report {
             self.operations.len(),
             outcomes.join(", ")
         )?;
+        let reasons = self.reasons();
+        let reasons = reasons.iter().map(|(reason, count)| format!("{count} {reason}"));
+        writeln!(
+            formatter,
+            "refused or unknown: {}",
+            reasons.collect::<Vec<_>>().join(", ")
+        )?;
         writeln!(
             formatter,
             "{} versions, {} terms with a leader, watches went on {} times, {} histories put in order, {} undecided",
             self.versions, self.terms, self.resumed, self.judgement.ordered, self.judgement.undecided
         )?;
-        write!(formatter, "{}", gaps::render(&self.operations, &self.times))?;
+        write!(formatter, "{}", gaps::render(&self.operations, &self.spans))?;
         writeln!(formatter, "{} violations", self.judgement.violations.len())?;
         for violation in self.judgement.violations.iter().take(SHOWN) {
             writeln!(formatter, "  {violation}")?;
