@@ -81,7 +81,9 @@ impl Client {
             // Who is refused at once must not ask a million times.
             let pause = match operation.outcome {
                 Outcome::Refused(_) | Outcome::Unknown(_) => 50,
-                _ => self.random.below(PAUSE),
+                Outcome::Written { .. } | Outcome::Seen { .. } | Outcome::Mismatch | Outcome::Absent => {
+                    self.random.below(PAUSE)
+                }
             };
             self.recorder.add(operation);
             tokio::time::sleep(Duration::from_millis(pause)).await;

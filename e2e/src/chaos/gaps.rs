@@ -45,7 +45,7 @@ fn gap(acknowledged: &[Duration], (from, to): (Duration, Duration)) -> Option<Du
         .windows(2)
         .filter_map(|pair| Some((*pair.first()?, *pair.last()?)));
     let within = pairs.filter(|(first, second)| *second >= from && *first <= to);
-    within.map(|(first, second)| second - first).max()
+    within.map(|(first, second)| second.saturating_sub(first)).max()
 }
 
 /// Linearizable reads, in flight in this span of time, that failed.

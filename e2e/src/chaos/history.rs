@@ -92,6 +92,11 @@ impl Operation {
         self.completed < other.invoked
     }
 
+    /// How long it took to be answered.
+    pub fn took(&self) -> Duration {
+        self.completed.saturating_sub(self.invoked)
+    }
+
     /// True if nobody knows what became of it.
     pub fn is_unknown(&self) -> bool {
         matches!(self.outcome, Outcome::Unknown(_))

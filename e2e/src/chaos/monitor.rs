@@ -57,15 +57,15 @@ async fn ask(courier: CourierClient, terms: Arc<Mutex<Terms>>) {
             && status.role == MemberRole::Leader
         {
             let mut terms = terms.lock().unwrap_or_else(PoisonError::into_inner);
-            terms.led(status.term, status.node_id);
+            terms.led(status.term, &status.node_id);
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
 impl Terms {
-    fn led(&mut self, term: u64, node: String) {
-        let leader = self.leaders.entry(term).or_insert_with(|| node.clone());
+    fn led(&mut self, term: u64, node: &str) {
+        let leader = self.leaders.entry(term).or_insert_with(|| node.to_owned());
         if *leader != node {
             let evidence = format!("{leader} and {node} led in term {term}");
             self.violations.push(Violation::new(Broken::TwoLeaders, evidence));
@@ -81,10 +81,10 @@ mod tests {
     fn two_leaders_of_a_term_are_caught_and_one_of_each_is_let_through() {
         let mut terms = Terms::default();
         for (term, node) in [(1, "a"), (2, "b"), (1, "a"), (4, "a")] {
-            terms.led(term, node.to_owned());
+            terms.led(term, node);
         }
         assert_eq!(terms.violations, []);
-        terms.led(4, "b".to_owned());
+        terms.led(4, "b");
         assert_eq!(terms.violations.len(), 1);
     }
 }

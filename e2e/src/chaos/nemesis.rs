@@ -145,7 +145,7 @@ impl Nemesis<'_> {
                     operation.completed > *since
                         && nodes.contains(&operation.node.0)
                         && (matches!(operation.outcome, Outcome::Refused(_) | Outcome::Unknown(_))
-                            || operation.completed - operation.invoked > SLOW)
+                            || operation.took() > SLOW)
                 };
                 self.recorder.count(is_trouble) > 0
             }

@@ -1,4 +1,4 @@
-//! Random numbers that a seed gives again: SplitMix64.
+//! Random numbers that a seed gives again: `SplitMix64`.
 
 /// A source of random numbers.
 #[derive(Clone, Debug)]
@@ -11,6 +11,7 @@ impl Random {
     }
 
     /// Another source, for somebody who is called `number`.
+    #[must_use]
     pub fn branch(&self, number: usize) -> Self {
         let number = u64::try_from(number).unwrap_or(u64::MAX);
         let mut branch = Self(self.0 ^ number.wrapping_mul(0xA24B_AED4_963E_E407));

@@ -91,15 +91,13 @@ impl Volume {
         let mut synced = File::create(self.mounted.join(SYNCED)).context("create a file")?;
         synced.write_all(b"synced").context("write a file")?;
         synced.sync_all().context("sync a file")?;
-        File::open(&self.mounted)
-            .and_then(|folder| folder.sync_all())
-            .context("sync the folder")?;
-        let unsynced = self.mounted.join(UNSYNCED);
-        std::fs::write(unsynced, b"unsynced").context("write a file")
+        let folder = File::open(&self.mounted).context("open the folder")?;
+        folder.sync_all().context("sync the folder")
     }
 
     /// From now on nothing reaches the disk, and what was not synced is lost (`EXT4_IOC_SHUTDOWN` without a flush).
     pub fn cut_power(&self) -> anyhow::Result<()> {
+        std::fs::write(self.mounted.join(UNSYNCED), b"unsynced").context("write a file")?;
         let mounted = self.mounted.display().to_string();
         run("xfs_io", ["-x", "-c", "shutdown", &mounted])?;
         Ok(())

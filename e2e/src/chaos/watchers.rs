@@ -93,13 +93,10 @@ impl Watcher {
     async fn work(mut self) {
         loop {
             let stay = Duration::from_millis(500 + self.random.below(STAY));
-            match tokio::time::timeout(stay, self.listen()).await {
-                // It leaves by itself, as a client may.
-                Err(_) => {}
-                Ok(_) => {
-                    self.node = (self.node + 1) % self.nodes.len();
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+            // Where the time is up it leaves by itself, as a client may.
+            if tokio::time::timeout(stay, self.listen()).await.is_ok() {
+                self.node = (self.node + 1) % self.nodes.len();
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }

@@ -39,24 +39,21 @@ pub(super) fn is_linearizable(operations: &[&Operation]) -> Option<bool> {
         if steps > STEPS {
             return None;
         }
-        match next(&operations, &done, state, from) {
-            Some((number, after)) => {
-                done.flip(number);
-                if tried.insert((done.clone(), after)) {
-                    path.push((number, state));
-                    (state, from) = (after, 0);
-                } else {
-                    done.flip(number);
-                    from = number + 1;
-                }
-            }
-            None => {
-                let Some((number, before)) = path.pop() else {
-                    return Some(false);
-                };
-                done.flip(number);
-                (state, from) = (before, number + 1);
-            }
+        let Some((number, after)) = next(&operations, &done, state, from) else {
+            let Some((number, before)) = path.pop() else {
+                return Some(false);
+            };
+            done.flip(number);
+            (state, from) = (before, number + 1);
+            continue;
+        };
+        done.flip(number);
+        if tried.insert((done.clone(), after)) {
+            path.push((number, state));
+            (state, from) = (after, 0);
+        } else {
+            done.flip(number);
+            from = number + 1;
         }
     }
 }

@@ -86,7 +86,7 @@ fn check_age(
     let known = |other: &&&Operation| match &other.outcome {
         Outcome::Written { version, .. } => Some(*version),
         Outcome::Seen { live: Some(live), .. } if other.action == Action::Read => Some(live.version),
-        _ => None,
+        Outcome::Seen { .. } | Outcome::Mismatch | Outcome::Absent | Outcome::Refused(_) | Outcome::Unknown(_) => None,
     };
     let earlier = operations.iter().filter(|other| other.is_before(operation));
     let newest = earlier.filter_map(|other| Some((known(&other)?, *other)));

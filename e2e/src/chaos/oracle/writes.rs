@@ -90,7 +90,7 @@ fn check_origins(operations: &[&Operation], changes: &[Change], violations: &mut
 fn check_order(operations: &[&Operation], violations: &mut Vec<Violation>) {
     let version_of = |operation: &Operation| match operation.outcome {
         Outcome::Written { version, .. } => Some(version),
-        _ => None,
+        Outcome::Seen { .. } | Outcome::Mismatch | Outcome::Absent | Outcome::Refused(_) | Outcome::Unknown(_) => None,
     };
     let written = operations
         .iter()
