@@ -33,8 +33,8 @@ pub enum Broken {
     ReadFromTheFuture,
     /// A read was of no version that there is, or of another value than that version has.
     WrongValue,
-    /// A read was not of the state as of the log index that it named.
-    NotAsOfItsIndex,
+    /// A read was of an older state than that of the log index that it named.
+    OlderThanItsIndex,
     /// A node answered with an older index than before (stale reads).
     IndexWentBack,
     /// No order of the operations explains the answers.

@@ -1,4 +1,4 @@
-//! Reads: linearizable ones are never old, no read is of something else than its node had at the index that it names.
+//! Reads: linearizable ones are never old, no read is older than the index that it names.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) fn check(operations: &[&Operation], changes: &[Change]) -> Vec<Violat
     violations
 }
 
-/// What was seen is what the key had at the index that the answer names.
+/// What was seen is what the key had at the index that the answer names, or later.
 fn check_content(
     operation: &Operation,
     (live, index): (Option<&Live>, u64),
@@ -41,11 +41,16 @@ fn check_content(
             return;
         }
     }
-    let expected = changes.iter().rev().find(|change| change.index <= index);
-    let expected = expected.filter(|change| change.value.is_some());
-    if expected.map(|change| change.version) != live.map(|live| live.version) {
-        let evidence = format!("{operation}; at that index there was {expected:?}");
-        violations.push(Violation::new(Broken::NotAsOfItsIndex, evidence));
+    // What is seen may be newer than the index, but not older.
+    let (before, after): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.index <= index);
+    let is_it = |change: &Change| match live {
+        Some(live) => change.version == live.version,
+        None => change.value.is_none(),
+    };
+    let was_it = before.last().map_or(live.is_none(), |change| is_it(change));
+    if !was_it && !after.into_iter().any(is_it) {
+        let evidence = format!("{operation}; at that index there was {:?}", before.last());
+        violations.push(Violation::new(Broken::OlderThanItsIndex, evidence));
     }
 }
 
@@ -69,16 +74,19 @@ fn check_future(
 /// A linearizable read is not older than what was acknowledged, or seen by another one, before it was sent.
 fn check_age(
     operation: &Operation,
-    (live, index): (Option<&Live>, u64),
+    live: Option<&Live>,
     (operations, changes): (&[&Operation], &[Change]),
     violations: &mut Vec<Violation>,
 ) {
-    // A key that is not there is as new as its newest deletion that was done by then.
+    // A key that is not there is as new as its newest deletion that may have been done by then.
     let seen = live.map_or_else(
         || {
-            let deletions = changes
-                .iter()
-                .filter(|change| change.value.is_none() && change.index <= index);
+            let came_later = |change: &Change| {
+                let is_it = |outcome: &Outcome| matches!(outcome, Outcome::Written { version, .. } if *version == change.version);
+                let mut later = operations.iter().filter(|other| operation.is_before(other));
+                later.any(|other| is_it(&other.outcome))
+            };
+            let deletions = changes.iter().filter(|change| change.value.is_none() && !came_later(change));
             deletions.map(|change| change.version).max().unwrap_or(0)
         },
         |live| live.version,
