@@ -15,12 +15,7 @@ pub(super) fn check(operations: &[&Operation], changes: &[Change]) -> Vec<Violat
         check_content(operation, (live.as_ref(), *index), changes, &mut violations);
         check_future(operation, live.as_ref(), operations, &mut violations);
         if operation.action == Action::Read {
-            check_age(
-                operation,
-                (live.as_ref(), *index),
-                (operations, changes),
-                &mut violations,
-            );
+            check_age(operation, live.as_ref(), (operations, changes), &mut violations);
         }
     }
     violations
