@@ -275,12 +275,13 @@ impl Nemesis<'_> {
         for node in nodes {
             self.cluster.kill(*node);
         }
+        let mut took = false;
         for node in nodes {
-            self.cluster.volume(*node).restore_power()?;
+            took |= self.cluster.volume(*node).restore_power()?;
             self.cluster.start_node(*node)?;
         }
         self.cluster.wait_ready().await?;
-        Ok(true)
+        Ok(took)
     }
 
     async fn lose_volume(&mut self, node: usize) -> anyhow::Result<bool> {
