@@ -51,6 +51,18 @@ proofs: prepare ## Play a million random workflows, or WORKFLOWS of them, and ev
 schemathesis: build ## Call a node with what its OpenAPI description allows, and with what it does not (EXAMPLES=25 for each operation)
 	@$(STEP) "schemathesis" e2e/schemathesis
 
+.PHONY: chaos
+chaos: build ## Kill, stop, cut off and unplug nodes under load, and judge what clients were told (SECONDS=300 SEED= NODES=3, as root)
+	@$(STEP) "chaos" $(BINARIES)/chaos --seconds "$(or $(SECONDS),300)" --nodes "$(or $(NODES),3)" $(if $(SEED),--seed $(SEED))
+
+.PHONY: power-cuts
+power-cuts: build ## Cut the power of one node and of all, again and again, and look for what was lost (CUTS=100 SEED=, as root)
+	@$(STEP) "power cuts" $(BINARIES)/chaos --kinds power-cut-of-all,power-cut-of-leader --rounds "$$((($(or $(CUTS),100) + 1) / 2))" $(if $(SEED),--seed $(SEED))
+
+.PHONY: failover
+failover: build ## Measure how long nothing can be written when the leader dies, and when it hands over (TIMES=50 of each, as root)
+	@$(STEP) "failover" $(BINARIES)/chaos --kinds kill-leader,handover --rounds "$(or $(TIMES),50)" $(if $(SEED),--seed $(SEED))
+
 .PHONY: fuzz
 fuzz: prepare ## Feed everything that a node parses with what a fuzzer makes up (SECONDS=60 for each target, TARGETS="path body")
 	@$(STEP) "fuzz targets" node/fuzz/run "$(or $(SECONDS),60)" $(TARGETS)

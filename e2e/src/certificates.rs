@@ -47,9 +47,9 @@ impl Authority {
         &self.certificate
     }
 
-    /// A leaf whose URI name says that its holder is `holder` (`node` or `courier`) of this cluster.
-    pub fn leaf(&self, holder: &str) -> anyhow::Result<Leaf> {
-        let mut parameters = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    /// A leaf for `host` whose URI name says that its holder is `holder` (`node` or `courier`) of this cluster.
+    pub fn leaf(&self, holder: &str, host: &str) -> anyhow::Result<Leaf> {
+        let mut parameters = CertificateParams::new(vec!["localhost".to_owned(), host.to_owned()])?;
         let uri = format!("spiffe://confman.io/{}/{holder}", self.cluster_id);
         parameters.subject_alt_names.push(SanType::URI(uri.try_into()?));
         parameters.distinguished_name.push(DnType::CommonName, holder);
@@ -61,9 +61,9 @@ impl Authority {
         })
     }
 
-    /// Writes `ca.crt`, `tls.crt` and `tls.key` of a new node certificate into `folder`.
-    pub fn write_node_folder(&self, folder: &Path) -> anyhow::Result<()> {
-        let leaf = self.leaf("node")?;
+    /// Writes `ca.crt`, `tls.crt` and `tls.key` of a new node certificate for `host` into `folder`.
+    pub fn write_node_folder(&self, folder: &Path, host: &str) -> anyhow::Result<()> {
+        let leaf = self.leaf("node", host)?;
         std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         for (name, text) in [
             ("ca.crt", &self.certificate),

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod certificates;
+pub mod chaos;
 pub mod console;
 pub mod images;
 pub mod kubectl;

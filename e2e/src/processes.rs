@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -43,6 +43,34 @@ impl Process {
         let lines: Vec<_> = log.lines().collect();
         let end = lines[lines.len().saturating_sub(10)..].join("\n");
         anyhow::bail!("{} ended with {status}; the end of its log:\n{end}", self.name);
+    }
+
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where its output goes.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// What it ended with; none while it runs.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.child.try_wait().context("ask for the process")
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        self.child.wait().context("wait for the process")
+    }
+
+    /// Sends it a signal, named as `kill` names it: `STOP`.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let mut command = Command::new("kill");
+        let status = command.args(["-s", name]).arg(self.id().to_string()).status();
+        anyhow::ensure!(status.context("run kill")?.success(), "{} takes no signal", self.name);
+        Ok(())
     }
 
     /// Its memory.

@@ -30,38 +30,45 @@ impl Connection {
 
     /// Sends a whole request; the answer's status and body.
     pub async fn send(&mut self, request: &[u8]) -> anyhow::Result<(u16, &[u8])> {
-        self.stream.get_mut().write_all(request).await.context("send")?;
-        let status = self
-            .line()
-            .await?
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok())
-            .context("no status line")?;
-        let mut length = 0;
-        loop {
-            let line = self.line().await?;
-            let Some((name, value)) = line.split_once(':') else {
-                break;
-            };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().context("content-length is no number")?;
-            }
-            anyhow::ensure!(
-                !name.eq_ignore_ascii_case("transfer-encoding"),
-                "a chunked answer was not expected"
-            );
-        }
-        self.body.resize(length, 0);
+        let status = self.ask(request).await?;
+        anyhow::ensure!(
+            self.header("transfer-encoding").is_none(),
+            "a chunked answer was not expected"
+        );
+        let length = self.header("content-length").map_or(Ok(0), str::parse);
+        self.body.resize(length.context("content-length is no number")?, 0);
         self.stream.read_exact(&mut self.body).await.context("read the body")?;
         Ok((status, &self.body))
     }
 
-    async fn line(&mut self) -> anyhow::Result<&str> {
+    /// Sends a whole request; the answer's status. The body is still to be read.
+    pub async fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+        self.stream.get_mut().write_all(request).await.context("send")?;
         self.head.clear();
-        let read = self.stream.read_line(&mut self.head).await.context("read the head")?;
-        anyhow::ensure!(read > 0, "the connection was closed");
-        Ok(self.head.trim_end())
+        loop {
+            let begin = self.head.len();
+            let read = self.stream.read_line(&mut self.head).await.context("read the head")?;
+            anyhow::ensure!(read > 0, "the connection was closed");
+            if self.head[begin..].trim_end().is_empty() {
+                break;
+            }
+        }
+        let status = self.head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        status.context("no status line")
+    }
+
+    /// A header of the last answer.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        let mut named = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        named.next().map(|(_, value)| value.trim())
+    }
+
+    /// The next line of a body that ends with the connection; none at its end.
+    pub async fn body_line(&mut self) -> anyhow::Result<Option<String>> {
+        let mut line = String::new();
+        let read = self.stream.read_line(&mut line).await.context("read the body")?;
+        Ok((read > 0).then_some(line))
     }
 }
 
