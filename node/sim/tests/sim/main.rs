@@ -1,0 +1,3 @@
+//! Simulated clusters.
+
+mod seeds;
