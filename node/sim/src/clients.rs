@@ -137,6 +137,9 @@ impl Client {
         {
             self.cluster.record.count("repeated calls recognised");
         }
+        if let (Command::ApproveRequest(_), Some(Err(_))) = (&proposal.command, &verdict) {
+            self.cluster.record.count("approvals refused");
+        }
         self.cluster.record.add(Event::Acknowledged {
             proposal: Arc::new(proposal),
             answer: Box::new(answer),
@@ -174,6 +177,8 @@ impl Client {
         let (cluster, owner, of) = (self.cluster.clone(), process.owner, place.clone());
         let work = spawn_for(owner, async move { read(&cluster, &process, &of, freshness).await });
         if let Ok(Ok(Some(read))) = timeout(PATIENCE, work).await {
+            let newest = self.cluster.record.last_index();
+            self.cluster.record.count_many("reads of a member that lags", u64::from(read.index < newest));
             self.cluster.record.count(match freshness {
                 Freshness::Stale => "stale reads",
                 Freshness::Linearizable => "linearizable reads",

@@ -17,7 +17,7 @@ use crate::runtime::{self, Owner, kill, new_owner, pause, resume, spawn_for};
 use crate::state::{StateMachine, Visible};
 use crate::types::{Member, NodeId, Raft, TypeConfig};
 use crate::upkeep;
-use crate::volume::Volume;
+use crate::volume::{Log, Volume};
 
 /// A running member.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub struct Process {
     pub state: Visible,
     /// Where it keeps everything.
     pub volume: Volume,
-    /// What goes wrong here is said there.
+    /// Where it tells what happens.
     pub record: Record,
     /// How far its clock is off, in milliseconds.
     pub clock_error: Arc<Mutex<i64>>,
@@ -149,10 +149,15 @@ impl Cluster {
             cluster: self.clone(),
             from: id,
         };
+        volume.open();
         let machine = StateMachine::open(id, volume.clone(), self.record.clone());
         let state = machine.visible();
         let config = Arc::clone(&self.config);
-        let log = volume.clone();
+        let log = Log {
+            volume: volume.clone(),
+            member: id,
+            record: self.record.clone(),
+        };
         let started = spawn_for(owner, async move { Raft::new(id, config, network, log, machine).await });
         let raft = match started.await {
             Ok(Ok(raft)) => raft,

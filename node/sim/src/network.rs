@@ -17,7 +17,6 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
 use crate::cluster::{Cluster, Process};
-use crate::record::Event;
 use crate::runtime::{self, WORLD, sleep, spawn_for, timeout};
 use crate::state::StoredState;
 use crate::types::{Member, NodeId, Snapshot, TypeConfig, Vote};
@@ -195,14 +194,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let handle = move |process: Process| {
             let request = request.clone();
-            async move {
-                let vote = request.vote;
-                let answer = process.raft.append_entries(request).await;
-                if let Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_)) = &answer {
-                    process.promised(vote);
-                }
-                answer
-            }
+            async move { process.raft.append_entries(request).await }
         };
         let answer = self.cluster.call(self.route, option.soft_ttl(), handle).await?;
         answer.map_err(stopped)
@@ -215,14 +207,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
         let handle = move |process: Process| {
             let request = request.clone();
-            async move {
-                let vote = request.vote;
-                let answer = process.raft.vote(request).await;
-                if answer.as_ref().is_ok_and(|answer| answer.vote_granted) {
-                    process.promised(vote);
-                }
-                answer
-            }
+            async move { process.raft.vote(request).await }
         };
         let answer = self.cluster.call(self.route, option.soft_ttl(), handle).await?;
         answer.map_err(stopped)
@@ -280,12 +265,5 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         };
         let answer = self.cluster.call(self.route, option.soft_ttl(), handle).await?;
         answer.map_err(stopped)
-    }
-}
-
-impl Process {
-    fn promised(&self, vote: Vote) {
-        let member = self.id;
-        self.record.add(Event::Promised { member, vote });
     }
 }

@@ -21,6 +21,8 @@ pub enum Mistake {
     CallsOutsideTheBatch,
     /// How far a snapshot goes is written before its content.
     SnapshotHalfInstalled,
+    /// A state that is ahead of its log is opened with a snapshot that is behind.
+    SnapshotBehindTheState,
     /// An entry that cannot be read is passed over.
     DamagedEntrySkipped,
     /// A member that lost its volume comes back under its old id.
@@ -35,7 +37,7 @@ pub enum Mistake {
 
 impl Mistake {
     /// Every mistake.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AcknowledgedBeforeSync,
         Self::VoteNotKept,
         Self::TruncationNotKept,
@@ -43,6 +45,7 @@ impl Mistake {
         Self::AppliedOutsideTheBatch,
         Self::CallsOutsideTheBatch,
         Self::SnapshotHalfInstalled,
+        Self::SnapshotBehindTheState,
         Self::DamagedEntrySkipped,
         Self::IdUsedAgain,
         Self::LeaderReadsAlone,
@@ -60,6 +63,7 @@ impl Mistake {
             Self::AppliedOutsideTheBatch => "applied-outside-the-batch",
             Self::CallsOutsideTheBatch => "calls-outside-the-batch",
             Self::SnapshotHalfInstalled => "snapshot-half-installed",
+            Self::SnapshotBehindTheState => "snapshot-behind-the-state",
             Self::DamagedEntrySkipped => "damaged-entry-skipped",
             Self::IdUsedAgain => "id-used-again",
             Self::LeaderReadsAlone => "leader-reads-alone",

@@ -42,7 +42,7 @@ pub enum Event {
         /// The last entry that it knows to be committed.
         committed: Option<LogId>,
     },
-    /// A member has told another one that it follows this vote.
+    /// A member has kept a vote, and so promised to follow it.
     Promised {
         /// Which.
         member: NodeId,
@@ -173,6 +173,11 @@ impl Record {
         self.inner.lock().log.values().cloned().collect()
     }
 
+    /// The last index that was applied anywhere.
+    pub fn last_index(&self) -> u64 {
+        self.inner.lock().log.last_key_value().map_or(0, |(index, _)| *index)
+    }
+
     /// Lets every invariant look at the end.
     pub fn end(&self, ending: &Ending) {
         let at = runtime::now().since_start();
@@ -211,7 +216,7 @@ impl Inner {
     fn add(&mut self, at: Duration, event: Event) {
         let mut line = String::new();
         // Writing to a text never fails.
-        drop(write!(line, "{:>9.4} {}", at.as_secs_f64(), event.line()));
+        let _ = write!(line, "{:>9.4} {}", at.as_secs_f64(), event.line());
         self.trace.write(line.as_bytes());
         if self.prints {
             eprintln!("{line}");

@@ -61,7 +61,7 @@ impl StoredState {
         let mut hash = Hashed(DefaultHasher::new());
         hash.0.write_u64(self.history);
         // Writing to a hash never fails.
-        drop(write!(hash, "{:?}{verdict:?}{changes:?}", entry.log_id));
+        let _ = write!(hash, "{:?}{verdict:?}{changes:?}", entry.log_id);
         self.history = hash.0.finish();
         AppliedEntry {
             entry: entry.clone(),
@@ -195,6 +195,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         runtime::sleep(Duration::from_millis(self.random.random_range(1..400))).await;
         self.volume.write_snapshot(&snapshot);
         *self.visible.lock() = StoredState::clone(&snapshot);
+        self.record.count("snapshots installed");
         self.record.add(Event::Installed {
             member: self.member,
             index: snapshot.index(),

@@ -19,6 +19,7 @@ use crate::runtime;
 use crate::state::StoredState;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 use image::Image;
+pub use log::Log;
 
 /// How long a sync takes on a sound volume, in microseconds.
 const SYNC_MICROS: RangeInclusive<u64> = 200..=5_000;
@@ -95,6 +96,19 @@ impl Volume {
     /// True if there is a damaged entry.
     pub fn is_damaged(&self) -> bool {
         self.contents.lock().is_damaged
+    }
+
+    /// Makes the volume fit to start from. A member applies what a quorum has, also before its own disk does; if it crashes
+    /// then, openraft purges the log up to the state, and a purged log needs a snapshot that is as new. The node does the
+    /// same when it opens its folder.
+    pub fn open(&self) {
+        let mut contents = self.contents.lock();
+        let applied = contents.state.applied;
+        let in_snapshot = contents.snapshot.as_ref().and_then(|snapshot| snapshot.applied);
+        let is_ahead = applied > contents.visible.last() && in_snapshot < applied;
+        if is_ahead && !is_planted(Mistake::SnapshotBehindTheState) {
+            contents.snapshot = Some(Arc::clone(&contents.state));
+        }
     }
 
     /// Takes the damage away.

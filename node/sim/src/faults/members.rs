@@ -135,7 +135,7 @@ impl Faults {
         self.cluster.start(&address).await;
         let change = spawn_for(leader.owner, async move { upkeep::add(&leader, id, &address).await });
         // Whatever comes of it, the leader goes on from there.
-        drop(timeout(CHANGE_LIMIT, change).await);
+        let _ = timeout(CHANGE_LIMIT, change).await;
     }
 
     async fn remove_member(&mut self, target: NodeId) {
@@ -224,7 +224,9 @@ pub async fn mend(cluster: &Cluster) {
                 process.volume.set_slow(false);
                 process.volume.repair();
             }
-            None => drop(cluster.start(&address).await),
+            None => {
+                cluster.start(&address).await;
+            }
         }
     }
 }
