@@ -23,9 +23,9 @@ pub use commands::setup;
 use commands::{REVIEWERS, call_of, delete, direct_place, open, put, review, reviewed_place};
 
 /// How long a client waits for one member.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_millis(1_500);
 /// How often a client tries the same write.
-const TRIES: u32 = 12;
+const TRIES: u32 = 20;
 
 /// One client: all that it does has its number in it.
 pub struct Client {

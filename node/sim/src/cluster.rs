@@ -138,11 +138,29 @@ impl Cluster {
         Some((place.id, place.volume.is_blank()))
     }
 
-    /// Starts the member at `address`; false if its volume does not let it.
+    /// Starts the member at `address`, and somebody new there if the old one's volume is damaged; false if its volume does
+    /// not let it start.
     pub async fn start(&self, address: &str) -> bool {
-        let Some(place) = self.inner.lock().places.get(address).cloned() else {
-            return false;
-        };
+        loop {
+            let Some(place) = self.inner.lock().places.get(address).cloned() else {
+                return false;
+            };
+            let (member, volume) = (place.id, place.volume.clone());
+            match self.try_to_start(place).await {
+                Ok(()) => return true,
+                Err(_) if volume.is_damaged() => {
+                    self.record.count("members stopped by damage");
+                    self.lose_volume(address);
+                }
+                Err(reason) => {
+                    self.record.add(Event::Stopped { member, reason });
+                    return false;
+                }
+            }
+        }
+    }
+
+    async fn try_to_start(&self, place: Place) -> Result<(), String> {
         let Place { id, volume } = place;
         let owner = new_owner();
         let network = Network {
@@ -158,12 +176,14 @@ impl Cluster {
             member: id,
             record: self.record.clone(),
         };
-        let started = spawn_for(owner, async move { Raft::new(id, config, network, log, machine).await });
-        let raft = match started.await {
-            Ok(Ok(raft)) => raft,
-            Ok(Err(fatal)) => return self.does_not_start(owner, id, &fatal.to_string()),
-            Err(error) => return self.does_not_start(owner, id, &error.to_string()),
-        };
+        let starting = async move { Raft::new(id, config, network, log, machine).await };
+        let started = spawn_for(owner, starting).await;
+        let started = started.map_err(|error| error.to_string());
+        let started = started.and_then(|started| started.map_err(|fatal| fatal.to_string()));
+        let raft = started.map_err(|reason| {
+            kill(owner);
+            format!("it does not start: {reason}")
+        })?;
         let process = Process {
             owner,
             id,
@@ -177,14 +197,7 @@ impl Cluster {
         drop(spawn_for(owner, watch_leadership(process.clone())));
         drop(spawn_for(owner, upkeep::tend(self.clone(), process.clone())));
         self.inner.lock().processes.insert(id, process);
-        true
-    }
-
-    fn does_not_start(&self, owner: Owner, member: NodeId, reason: &str) -> bool {
-        kill(owner);
-        let reason = format!("it does not start: {reason}");
-        self.record.add(Event::Stopped { member, reason });
-        false
+        Ok(())
     }
 
     /// Ends the process of `id` where it stands; what it did not sync is lost.

@@ -16,7 +16,7 @@ use crate::types::NodeId;
 pub use members::mend;
 
 /// Every fault by the name that a run counts it under.
-pub const FAULTS: [&str; 17] = [
+pub const FAULTS: [&str; 19] = [
     "fault: partition",
     "fault: one-way cut",
     "fault: bridge",
@@ -24,6 +24,8 @@ pub const FAULTS: [&str; 17] = [
     "fault: loss",
     "fault: repeats",
     "fault: crash",
+    "fault: crash in an election",
+    "fault: bridge restarted",
     "fault: power cut",
     "fault: pause",
     "fault: slow sync",

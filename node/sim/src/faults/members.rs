@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use openraft::ServerState;
 use rand::RngExt as _;
 
 use super::{Faults, names};
@@ -17,6 +18,10 @@ use crate::upkeep;
 const MOST_VOTERS: usize = 7;
 /// Nor fewer.
 const FEWEST_VOTERS: usize = 3;
+/// How often a look is taken whether somebody stands for election.
+const ELECTION_LOOK: Duration = Duration::from_millis(3);
+/// Looks before nobody does.
+const ELECTION_LOOKS: u32 = 1_000;
 /// How long a change of the membership may take.
 const CHANGE_LIMIT: Duration = Duration::from_secs(3);
 
@@ -28,7 +33,7 @@ impl Faults {
             sleep(Duration::from_millis(rest)).await;
             self.bury().await;
             let Some(target) = self.target() else { continue };
-            match self.random.random_range(0..20_u32) {
+            match self.random.random_range(0..23_u32) {
                 0..=3 => self.crash(target).await,
                 4..=5 => self.power_cut().await,
                 6..=8 => self.pause(target).await,
@@ -39,7 +44,9 @@ impl Faults {
                 16 => self.add_member().await,
                 17 => self.remove_member(target).await,
                 18 => self.lose_volume(target).await,
-                19.. => self.damage(target),
+                19 => self.damage(target),
+                20..=21 => self.crash_in_election().await,
+                22.. => self.restart_bridge().await,
             }
         }
     }
@@ -55,6 +62,47 @@ impl Faults {
         let away = if self.random.random_bool(0.5) { 50 } else { 4_000 };
         sleep(self.millis(away)).await;
         self.start(target).await;
+    }
+
+    /// The leader goes, and then another one just when somebody stands for election.
+    async fn crash_in_election(&mut self) {
+        let Some(leader) = self.cluster.leader() else { return };
+        self.cluster.crash(leader);
+        for _ in 0..ELECTION_LOOKS {
+            sleep(ELECTION_LOOK).await;
+            let processes = self.cluster.processes();
+            if processes.iter().any(|process| process.metrics().state == ServerState::Candidate) {
+                break;
+            }
+        }
+        sleep(self.millis(8)).await;
+        let other = self.shuffled().first().copied();
+        self.tell("fault: crash in an election", &names([leader].into_iter().chain(other)));
+        for id in other.into_iter().chain([leader]) {
+            self.cluster.crash(id);
+            self.start(id).await;
+        }
+    }
+
+    /// Whoever still connects the leader with the others is gone for a moment, and may forget what it has promised to the
+    /// leader: then the others elect another one while the first still believes that it leads.
+    async fn restart_bridge(&mut self) {
+        let Some(leader) = self.cluster.leader() else { return };
+        let others = self.shuffled().into_iter().filter(|id| *id != leader);
+        let others: Vec<NodeId> = others.collect();
+        let [bridge, others @ ..] = others.as_slice() else { return };
+        self.cluster.with_links(|links| {
+            for other in others {
+                links.cut(leader, *other);
+                links.cut(*other, leader);
+            }
+        });
+        sleep(Duration::from_millis(2_000) + self.millis(2_000)).await;
+        self.tell("fault: bridge restarted", &format!("{bridge:x} beside {leader:x}"));
+        self.cluster.crash(*bridge);
+        self.start(*bridge).await;
+        sleep(Duration::from_millis(500) + self.millis(1_500)).await;
+        self.cluster.with_links(|links| *links = Links::default());
     }
 
     /// Every member goes at once; they come back one by one.
