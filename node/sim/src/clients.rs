@@ -19,7 +19,7 @@ use crate::runtime::{self, sleep, spawn_for, timeout};
 use crate::types::{Answer, Verdict};
 use crate::writer::{Attempt, propose};
 
-pub use commands::setup;
+pub(crate) use commands::setup;
 use commands::{REVIEWERS, call_of, delete, direct_place, open, put, review, reviewed_place};
 
 /// How long a client waits for one member.
@@ -178,7 +178,9 @@ impl Client {
         let work = spawn_for(owner, async move { read(&cluster, &process, &of, freshness).await });
         if let Ok(Ok(Some(read))) = timeout(PATIENCE, work).await {
             let newest = self.cluster.record.last_index();
-            self.cluster.record.count_many("reads of a member that lags", u64::from(read.index < newest));
+            self.cluster
+                .record
+                .count_many("reads of a member that lags", u64::from(read.index < newest));
             self.cluster.record.count(match freshness {
                 Freshness::Stale => "stale reads",
                 Freshness::Linearizable => "linearizable reads",

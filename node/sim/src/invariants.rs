@@ -66,7 +66,11 @@ pub struct Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.at.as_secs_f64();
-        write!(formatter, "{} is violated at {at:.4} s: {}", self.invariant, self.detail)
+        write!(
+            formatter,
+            "{} is violated at {at:.4} s: {}",
+            self.invariant, self.detail
+        )
     }
 }
 

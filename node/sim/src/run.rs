@@ -20,7 +20,7 @@ const CLIENTS: u64 = 4;
 /// How long a new cluster may take to be ready.
 const SETUP_LIMIT: Duration = Duration::from_secs(20);
 /// How long a cluster may take to recover.
-const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
+const RECOVERY_LIMIT: Duration = Duration::from_mins(1);
 /// Entries that stay in the log behind a snapshot: few, so that snapshots are sent.
 const KEEP_ENTRIES: u64 = 5;
 
@@ -178,7 +178,9 @@ async fn recover(cluster: &Cluster) {
         sleep(Duration::from_millis(200)).await;
     }
     let limit = RECOVERY_LIMIT.as_secs();
-    cluster.record.add(Event::Stuck(format!("not recovered after {limit} s: {reason}")));
+    cluster
+        .record
+        .add(Event::Stuck(format!("not recovered after {limit} s: {reason}")));
 }
 
 /// What is not as it should be yet.
@@ -215,7 +217,9 @@ fn end(cluster: &Cluster) {
         replay.apply(entry);
     }
     let processes = cluster.processes();
-    let members = processes.iter().map(|process| (process.id, process.state.lock().clone()));
+    let members = processes
+        .iter()
+        .map(|process| (process.id, process.state.lock().clone()));
     let ending = Ending {
         log,
         replay,

@@ -219,7 +219,11 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         runtime::sleep(Duration::from_millis(20)).await;
-        if self.volume.snapshot().is_none_or(|newest| newest.index() < self.state.index()) {
+        if self
+            .volume
+            .snapshot()
+            .is_none_or(|newest| newest.index() < self.state.index())
+        {
             self.volume.write_snapshot(&self.state);
         }
         Ok(whole(Arc::clone(&self.state)))

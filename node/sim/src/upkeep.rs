@@ -74,7 +74,12 @@ pub(crate) async fn add(process: &Process, id: NodeId, address: &str) -> bool {
         return false;
     };
     let address = address.to_owned();
-    submit(process, &view, ChangeMembers::AddNodes([(id, Member { address })].into())).await
+    submit(
+        process,
+        &view,
+        ChangeMembers::AddNodes([(id, Member { address })].into()),
+    )
+    .await
 }
 
 /// Ends the membership of `id`, if `process` leads and the others have a majority that answers.
@@ -95,7 +100,10 @@ fn view(process: &Process) -> Option<View> {
         return None;
     }
     let seen = |(id, member): (&NodeId, &Member)| {
-        let matched = metrics.replication.as_ref().and_then(|matched| matched.get(id).copied());
+        let matched = metrics
+            .replication
+            .as_ref()
+            .and_then(|matched| matched.get(id).copied());
         let heard = metrics.heartbeat.as_ref().and_then(|heard| heard.get(id).copied());
         let seen = Seen {
             address: member.address.clone(),

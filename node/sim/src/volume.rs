@@ -215,7 +215,11 @@ impl Volume {
             contents.is_syncing = false;
             return None;
         }
-        let micros = if contents.is_slow { SLOW_SYNC_MICROS } else { SYNC_MICROS };
+        let micros = if contents.is_slow {
+            SLOW_SYNC_MICROS
+        } else {
+            SYNC_MICROS
+        };
         Some((contents.queue.len(), contents.random.random_range(micros)))
     }
 }

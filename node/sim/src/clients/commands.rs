@@ -39,7 +39,7 @@ const BY_TWO: Workflow = Workflow {
 };
 
 /// What makes a cluster and its two namespaces: one that is written directly, one where two people approve.
-pub fn setup() -> Vec<Command> {
+pub(crate) fn setup() -> Vec<Command> {
     let initialise = Command::InitialiseCluster(InitialiseCluster {
         cluster_id: ClusterId::parse("11111111-1111-4111-8111-111111111111").expect("a cluster id"),
         kubernetes_namespace: "confman".to_owned(),
@@ -76,7 +76,10 @@ fn path(text: &str) -> NamespacePath {
 
 fn place(namespace: &str, random: &mut SmallRng) -> Place {
     let key = KEYS[random.random_range(0..KEYS.len())];
-    (path(namespace), ConfigKey::parse(key).expect("the keys of the simulation are keys"))
+    (
+        path(namespace),
+        ConfigKey::parse(key).expect("the keys of the simulation are keys"),
+    )
 }
 
 fn value_of(text: &str) -> ConfigValue {

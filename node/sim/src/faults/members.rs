@@ -71,7 +71,10 @@ impl Faults {
         for _ in 0..ELECTION_LOOKS {
             sleep(ELECTION_LOOK).await;
             let processes = self.cluster.processes();
-            if processes.iter().any(|process| process.metrics().state == ServerState::Candidate) {
+            if processes
+                .iter()
+                .any(|process| process.metrics().state == ServerState::Candidate)
+            {
                 break;
             }
         }
@@ -90,14 +93,16 @@ impl Faults {
         let Some(leader) = self.cluster.leader() else { return };
         let others = self.shuffled().into_iter().filter(|id| *id != leader);
         let others: Vec<NodeId> = others.collect();
-        let [bridge, others @ ..] = others.as_slice() else { return };
+        let [bridge, others @ ..] = others.as_slice() else {
+            return;
+        };
         self.cluster.with_links(|links| {
             for other in others {
                 links.cut(leader, *other);
                 links.cut(*other, leader);
             }
         });
-        sleep(Duration::from_millis(2_000) + self.millis(2_000)).await;
+        sleep(Duration::from_secs(2) + self.millis(2_000)).await;
         self.tell("fault: bridge restarted", &format!("{bridge:x} beside {leader:x}"));
         self.cluster.crash(*bridge);
         self.start(*bridge).await;
@@ -132,7 +137,9 @@ impl Faults {
     }
 
     async fn slow_sync(&mut self, target: NodeId) {
-        let Some(process) = self.cluster.process(target) else { return };
+        let Some(process) = self.cluster.process(target) else {
+            return;
+        };
         self.tell("fault: slow sync", &format!("{target:x}"));
         process.volume.set_slow(true);
         sleep(self.millis(3_000)).await;
@@ -143,14 +150,18 @@ impl Faults {
     }
 
     fn clock_jump(&mut self, target: NodeId) {
-        let Some(process) = self.cluster.process(target) else { return };
+        let Some(process) = self.cluster.process(target) else {
+            return;
+        };
         let millis = self.random.random_range(-7_200_000..7_200_000);
         self.tell("fault: clock jump", &format!("{target:x} by {millis} ms"));
         *process.clock_error.lock() = millis;
     }
 
     async fn snapshot(&mut self, target: NodeId) {
-        let Some(process) = self.cluster.process(target) else { return };
+        let Some(process) = self.cluster.process(target) else {
+            return;
+        };
         self.tell("fault: snapshot and purge", &format!("{target:x}"));
         let raft = process.raft.clone();
         drop(spawn_for(process.owner, async move { raft.trigger().snapshot().await }));
@@ -159,13 +170,22 @@ impl Faults {
 
     async fn transfer(&mut self, target: NodeId) {
         let leader = self.cluster.leader().and_then(|id| self.cluster.process(id));
-        let Some(leader) = leader.filter(|leader| leader.id != target) else { return };
-        if !leader.metrics().membership_config.voter_ids().any(|voter| voter == target) {
+        let Some(leader) = leader.filter(|leader| leader.id != target) else {
+            return;
+        };
+        if !leader
+            .metrics()
+            .membership_config
+            .voter_ids()
+            .any(|voter| voter == target)
+        {
             return;
         }
         self.tell("fault: leader transfer", &format!("{:x} to {target:x}", leader.id));
         let raft = leader.raft.clone();
-        drop(spawn_for(leader.owner, async move { raft.trigger().transfer_leader(target).await }));
+        drop(spawn_for(leader.owner, async move {
+            raft.trigger().transfer_leader(target).await
+        }));
         sleep(self.millis(500)).await;
     }
 
@@ -205,10 +225,15 @@ impl Faults {
         let Some(leader) = self.leading() else { return false };
         let metrics = leader.metrics();
         let committed = &metrics.committed_membership_config;
-        if metrics.membership_config.log_id() != committed.log_id() || committed.membership().get_joint_config().len() > 1 {
+        if metrics.membership_config.log_id() != committed.log_id()
+            || committed.membership().get_joint_config().len() > 1
+        {
             return false;
         }
-        if self.losing.is_some_and(|lost| committed.membership().get_node(&lost).is_none()) {
+        if self
+            .losing
+            .is_some_and(|lost| committed.membership().get_node(&lost).is_none())
+        {
             self.losing = None;
         }
         let places = self.cluster.places();
@@ -217,7 +242,9 @@ impl Faults {
     }
 
     async fn lose_volume(&mut self, target: NodeId) {
-        let Some(address) = self.cluster.places().get(&target).cloned() else { return };
+        let Some(address) = self.cluster.places().get(&target).cloned() else {
+            return;
+        };
         if !self.may_lose() {
             return;
         }
@@ -230,7 +257,9 @@ impl Faults {
     }
 
     fn damage(&mut self, target: NodeId) {
-        let Some(process) = self.cluster.process(target).filter(|_| self.may_lose()) else { return };
+        let Some(process) = self.cluster.process(target).filter(|_| self.may_lose()) else {
+            return;
+        };
         self.losing = Some(target);
         self.tell("fault: entry damaged", &format!("{target:x}"));
         process.volume.damage();
@@ -244,9 +273,13 @@ impl Faults {
 
 async fn bury(cluster: &Cluster) {
     for process in cluster.processes() {
-        let Err(reason) = process.metrics().running_state else { continue };
+        let Err(reason) = process.metrics().running_state else {
+            continue;
+        };
         let member = process.id;
-        let Some(address) = cluster.places().get(&member).cloned() else { continue };
+        let Some(address) = cluster.places().get(&member).cloned() else {
+            continue;
+        };
         cluster.crash(member);
         if process.volume.is_damaged() {
             cluster.record.count("members stopped by damage");

@@ -35,7 +35,10 @@ impl Faults {
                 if let [bridge, others @ ..] = ids.as_slice() {
                     let (left, right) = others.split_at(others.len() / 2);
                     self.cut_apart(left, right);
-                    self.tell("fault: bridge", &format!("{bridge:x} between {} and {}", show(left), show(right)));
+                    self.tell(
+                        "fault: bridge",
+                        &format!("{bridge:x} between {} and {}", show(left), show(right)),
+                    );
                 }
             }
             3 => {

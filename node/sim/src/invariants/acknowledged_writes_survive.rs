@@ -57,7 +57,9 @@ impl Invariant for AcknowledgedWritesSurvive {
                 return Err(format!("at index {index} is another write than the acknowledged one"));
             }
             if verdict != answer {
-                return Err(format!("the write at index {index} has another verdict: {verdict:?}, not {answer:?}"));
+                return Err(format!(
+                    "the write at index {index} has another verdict: {verdict:?}, not {answer:?}"
+                ));
             }
         }
         Ok(())

@@ -39,7 +39,10 @@ fn check(state: &StoredState) -> Result<(), String> {
     for version in state.memory.versions() {
         let people: BTreeSet<_> = version.approvers.iter().collect();
         if people.len() != version.approvers.len() {
-            return Err(format!("version {} of {} counts somebody twice", version.number, version.key));
+            return Err(format!(
+                "version {} of {} counts somebody twice",
+                version.number, version.key
+            ));
         }
     }
     Ok(())

@@ -25,7 +25,10 @@ impl Invariant for AuditChainIsWhole {
             return Ok(());
         };
         let changes_something = applied.changes.iter().any(is_governed);
-        let is_told = applied.changes.iter().any(|change| matches!(change, Change::AppendAudit(_)));
+        let is_told = applied
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::AppendAudit(_)));
         if changes_something && proposed.0.command.is_audited() && !is_told {
             return Err(format!("the change at {} has no audit event", applied.entry.log_id));
         }

@@ -13,9 +13,9 @@ impl Invariant for ClusterRecovers {
     }
 
     fn see(&mut self, event: &Event) -> Result<(), String> {
-        match event {
-            Event::Stuck(reason) => Err(reason.clone()),
-            _ => Ok(()),
+        if let Event::Stuck(reason) = event {
+            return Err(reason.clone());
         }
+        Ok(())
     }
 }

@@ -25,7 +25,10 @@ impl Invariant for CommittedLogNeverForks {
         let at = position_of(&entry.log_id);
         let known = self.log.entry(at.index).or_insert_with(|| entry.clone());
         if known != entry {
-            return Err(format!("{member:x} applies {}, where another applied {}", entry.log_id, known.log_id));
+            return Err(format!(
+                "{member:x} applies {}, where another applied {}",
+                entry.log_id, known.log_id
+            ));
         }
         let before = at.index.checked_sub(1).and_then(|before| self.log.get(&before));
         match before {

@@ -13,9 +13,9 @@ impl Invariant for MembersRun {
     }
 
     fn see(&mut self, event: &Event) -> Result<(), String> {
-        match event {
-            Event::Stopped { member, reason } => Err(format!("{member:x} has stopped: {reason}")),
-            _ => Ok(()),
+        if let Event::Stopped { member, reason } = event {
+            return Err(format!("{member:x} has stopped: {reason}"));
         }
+        Ok(())
     }
 }

@@ -59,27 +59,28 @@ fn check(audit: &[AuditEvent], seen: &BTreeMap<u64, Digest>) -> Result<(), Strin
     let mut approvers: BTreeMap<Digest, BTreeSet<&Principal>> = BTreeMap::new();
     let mut authors: BTreeMap<Digest, BTreeSet<&Principal>> = BTreeMap::new();
     for event in audit {
-        let Some(AuditWorkflow { digest, contributors, .. }) = &event.workflow else {
+        let Some(AuditWorkflow {
+            digest, contributors, ..
+        }) = &event.workflow
+        else {
             continue;
         };
         let hands = authors.entry(*digest).or_default();
         hands.extend(contributors);
-        match event.action {
-            AuditAction::RequestSubmitted => drop(hands.insert(&event.actor.principal)),
-            AuditAction::RequestApproved if seen.get(&event.position.index) != Some(digest) => {
+        let person = &event.actor.principal;
+        if event.action == AuditAction::RequestSubmitted {
+            hands.insert(person);
+        }
+        let given = approvers.entry(*digest).or_default();
+        if event.action == AuditAction::RequestApproved {
+            if seen.get(&event.position.index) != Some(digest) {
                 return Err(format!("{} is no approval of {digest}", event.id));
             }
-            AuditAction::RequestApproved => {
-                approvers.entry(*digest).or_default().insert(&event.actor.principal);
-            }
-            AuditAction::ConfigPublished => {
-                let given = approvers.get(digest);
-                let counted = given.map_or(0, |given| given.iter().filter(|person| !hands.contains(**person)).count());
-                if counted < APPROVALS {
-                    return Err(format!("{} publishes {digest} after {counted} approvals", event.id));
-                }
-            }
-            _ => {}
+            given.insert(person);
+        }
+        let counted = given.difference(hands).count();
+        if event.action == AuditAction::ConfigPublished && counted < APPROVALS {
+            return Err(format!("{} publishes {digest} after {counted} approvals", event.id));
         }
     }
     Ok(())

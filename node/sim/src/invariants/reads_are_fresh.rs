@@ -45,11 +45,12 @@ impl Invariant for ReadsAreFresh {
     fn see(&mut self, event: &Event) -> Result<(), String> {
         match event {
             Event::Acknowledged { proposal, answer } => {
-                let written = match (&proposal.command, &answer.verdict) {
-                    (Command::PutEntry(put), Some(Ok(Outcome::EntryWritten { version, .. }))) => {
-                        Some(((put.namespace.clone(), put.key.clone()), *version))
-                    }
-                    _ => None,
+                let written = if let Command::PutEntry(put) = &proposal.command
+                    && let Some(Ok(Outcome::EntryWritten { version, .. })) = &answer.verdict
+                {
+                    Some(((put.namespace.clone(), put.key.clone()), *version))
+                } else {
+                    None
                 };
                 let place = written.as_ref().map(|(place, version)| (place, *version));
                 self.known(answer.position.index, place);
@@ -99,7 +100,10 @@ impl Invariant for ReadsAreFresh {
             while let Some((place, read)) = reads.next_if(is_before) {
                 let there = Read::of(&state, place);
                 if (there.version, there.digest) != (read.version, read.digest) {
-                    return Err(format!("a read of {} saw {read:?}, where the log has {there:?}", place.1));
+                    return Err(format!(
+                        "a read of {} saw {read:?}, where the log has {there:?}",
+                        place.1
+                    ));
                 }
             }
             state.apply(entry);

@@ -29,11 +29,18 @@ impl Invariant for VersionsHaveNoGaps {
             let place = (version.namespace.clone(), version.key.clone());
             let (key, number) = (&version.key, version.number);
             if number > 1 && !self.versions.contains_key(&(place.clone(), number - 1)) {
-                return Err(format!("{member:x} writes version {number} of {key}, and there is none before"));
+                return Err(format!(
+                    "{member:x} writes version {number} of {key}, and there is none before"
+                ));
             }
-            let known = self.versions.entry((place, number)).or_insert_with(|| Version::clone(version));
+            let known = self
+                .versions
+                .entry((place, number))
+                .or_insert_with(|| Version::clone(version));
             if known != version.as_ref() {
-                return Err(format!("{member:x} writes version {number} of {key} again, and otherwise"));
+                return Err(format!(
+                    "{member:x} writes version {number} of {key} again, and otherwise"
+                ));
             }
         }
         Ok(())

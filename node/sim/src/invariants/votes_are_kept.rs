@@ -24,7 +24,9 @@ impl Invariant for VotesAreKept {
         let promised = self.promised.entry(*member).or_insert(*vote);
         let (before, now) = (promised.leader_id, vote.leader_id);
         if (now.term, now.node_id) < (before.term, before.node_id) {
-            return Err(format!("{member:x} has promised to follow {promised} and follows {vote}"));
+            return Err(format!(
+                "{member:x} has promised to follow {promised} and follows {vote}"
+            ));
         }
         *promised = *vote;
         Ok(())

@@ -263,7 +263,9 @@ fn step() -> bool {
         return false;
     };
     with(|executor| executor.current = owner);
-    let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut Context::from_waker(&waker))));
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        work.as_mut().poll(&mut Context::from_waker(&waker))
+    }));
     let done = with(|executor| {
         executor.current = WORLD;
         match polled {

@@ -16,6 +16,6 @@ fn run_seed(seed: u64) -> Report {
     run(Options {
         seed,
         disturbed_for: DISTURBED_FOR,
-        prints: false,
+        prints: std::env::var_os("TRACE").is_some(),
     })
 }

@@ -42,7 +42,9 @@ fn first_seed(name: &str, invariant: &str) -> Option<u64> {
     let found = (1..=SEEDS).find(|seed| {
         let report = run_seed(*seed);
         for violation in &report.violations {
-            others.entry(violation.invariant).or_insert((*seed, violation.detail.clone()));
+            others
+                .entry(violation.invariant)
+                .or_insert((*seed, violation.detail.clone()));
         }
         notices(&report, invariant)
     });
