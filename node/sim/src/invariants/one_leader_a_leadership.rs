@@ -1,15 +1,16 @@
-//! I3: one vote makes one leader, and a leader has no less committed than the leaders below it knew of.
+//! I3: one vote makes one leader, the one that it names. openraft's terms are no terms of Raft's paper: two members may lead
+//! in one term, one after the other, and the pair of term and member is what orders leaderships.
 
 use std::collections::BTreeMap;
 
 use super::Invariant;
 use crate::record::Event;
-use crate::types::NodeId;
+use crate::types::{LogId, NodeId};
 
-/// Who led by which vote.
+/// What the leader of each leadership knew to be committed when it began to lead.
 #[derive(Default)]
 pub(super) struct OneLeaderALeadership {
-    leaders: BTreeMap<(u64, NodeId), NodeId>,
+    leaders: BTreeMap<(u64, NodeId), Option<LogId>>,
 }
 
 impl Invariant for OneLeaderALeadership {
@@ -18,14 +19,21 @@ impl Invariant for OneLeaderALeadership {
     }
 
     fn see(&mut self, event: &Event) -> Result<(), String> {
-        let Event::Leads { member, vote, .. } = event else {
+        let Event::Leads {
+            member,
+            vote,
+            committed,
+        } = event
+        else {
             return Ok(());
         };
         let leadership = (vote.leader_id.term, vote.leader_id.node_id);
-        match self.leaders.insert(leadership, *member) {
-            Some(other) if other != *member => Err(format!("{member:x} and {other:x} both lead by {vote}")),
-            Some(_) | None if leadership.1 != *member => Err(format!("{member:x} leads by the vote {vote}")),
-            Some(_) | None => Ok(()),
+        if leadership.1 != *member {
+            return Err(format!("{member:x} leads by the vote {vote}"));
+        }
+        match self.leaders.insert(leadership, *committed) {
+            Some(_) => Err(format!("{member:x} leads again by the vote {vote}")),
+            None => Ok(()),
         }
     }
 }

@@ -14,7 +14,7 @@ const LEAST: [(&str, u64); 17] = [
     ("leaders", 600),
     ("entries committed", 10_000),
     ("entries lost unsynced", 50),
-    ("votes lost unsynced", 5),
+    ("votes lost unsynced", 2),
     ("snapshots installed", 20),
     ("learners promoted", 40),
     ("lost volumes replaced", 20),
