@@ -29,15 +29,13 @@ pub enum Mistake {
     IdUsedAgain,
     /// Who believes to lead reads its own state without asking anybody.
     LeaderReadsAlone,
-    /// The leader trusts its lease.
-    LeaseRead,
     /// A read takes the index that an earlier one was given.
     ReadIndexUsedAgain,
 }
 
 impl Mistake {
     /// Every mistake.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::AcknowledgedBeforeSync,
         Self::VoteNotKept,
         Self::TruncationNotKept,
@@ -49,7 +47,6 @@ impl Mistake {
         Self::DamagedEntrySkipped,
         Self::IdUsedAgain,
         Self::LeaderReadsAlone,
-        Self::LeaseRead,
         Self::ReadIndexUsedAgain,
     ];
 
@@ -67,7 +64,6 @@ impl Mistake {
             Self::DamagedEntrySkipped => "damaged-entry-skipped",
             Self::IdUsedAgain => "id-used-again",
             Self::LeaderReadsAlone => "leader-reads-alone",
-            Self::LeaseRead => "lease-read",
             Self::ReadIndexUsedAgain => "read-index-used-again",
         }
     }

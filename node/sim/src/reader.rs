@@ -106,12 +106,8 @@ async fn own_read_index(process: &Process) -> Option<u64> {
     if is_planted(Mistake::LeaderReadsAlone) && process.raft.is_leader() {
         return Some(0);
     }
-    let policy = if is_planted(Mistake::LeaseRead) {
-        ReadPolicy::LeaseRead
-    } else {
-        ReadPolicy::ReadIndex
-    };
-    let linearizer = timeout(READ_INDEX_LIMIT, process.raft.get_read_linearizer(policy));
+    let linearizer = process.raft.get_read_linearizer(ReadPolicy::ReadIndex);
+    let linearizer = timeout(READ_INDEX_LIMIT, linearizer);
     let linearizer = linearizer.await.ok()?.ok()?;
     Some(linearizer.read_log_id().index())
 }
