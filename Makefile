@@ -47,6 +47,11 @@ proofs: prepare ## Play a million random workflows, or WORKFLOWS of them, and ev
 	@$(STEP) "every order of commands" env CONFMAN_MODEL_DEPTH=6 \
 	cargo test --workspace --locked --release --test core -- model:: --nocapture
 
+.PHONY: sim
+sim: prepare ## Simulate clusters whose members crash and whose networks fail (SEEDS=5000 from SEED=1; TRACE=1 prints what happens)
+	@$(STEP) "simulated clusters" env SEEDS=$${SEEDS:-5000} SEED=$${SEED:-1} $${TRACE:+TRACE=$$TRACE} \
+	cargo test --workspace --locked --test sim -- whatever_the_seed --nocapture
+
 .PHONY: schemathesis
 schemathesis: build ## Call a node with what its OpenAPI description allows, and with what it does not (EXAMPLES=25 for each operation)
 	@$(STEP) "schemathesis" e2e/schemathesis
@@ -71,7 +76,7 @@ fuzz: prepare ## Feed everything that a node parses with what a fuzzer makes up 
 verify: prepare ## Check format, lints, docs, dependencies, tidiness and generated files; writes nothing
 	@$(STEP) "format" cargo fmt --all --check
 	@$(STEP) "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	@$(STEP) "lints of planted mistakes" cargo clippy --workspace --features confman-core/planted-mistakes --test core --locked --quiet -- -D warnings
+	@$(STEP) "lints of planted mistakes" cargo clippy --workspace --features confman-sim/planted-mistakes --test core --test sim --locked --quiet -- -D warnings
 	@for crate in core api crds; do $(STEP) "confman-$$crate alone" cargo check --package confman-$$crate --locked --quiet; done
 	@$(STEP) "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 	@$(STEP) "bans, licences, sources" e2e/tool cargo-deny --all-features --locked check --hide-inclusion-graph bans licenses sources

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Finding;
 
 /// What a crate may never depend on, by its own manifest or through others; development dependencies only directly.
-const FORBIDDEN: [(&str, &[&str]); 7] = [
+const FORBIDDEN: [(&str, &[&str]); 8] = [
     (
         "confman-core",
         &[
@@ -51,7 +51,22 @@ const FORBIDDEN: [(&str, &[&str]); 7] = [
     ),
     (
         "confman-node",
-        &["confman-crds", "confman-operator", "kube", "k8s-openapi"],
+        &["confman-crds", "confman-operator", "confman-sim", "kube", "k8s-openapi"],
+    ),
+    (
+        "confman-sim",
+        &[
+            "confman-api",
+            "confman-store",
+            "confman-node",
+            "confman-crds",
+            "confman-operator",
+            "rocksdb",
+            "axum",
+            "tonic",
+            "kube",
+            "k8s-openapi",
+        ],
     ),
     (
         "confman-crds",

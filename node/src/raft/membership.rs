@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use confman_api::limits;
 use confman_core::principal::Principal;
-use confman_store::types::NodeId;
+use confman_store::types::{LogId, NodeId};
 use confman_store::{Member, TypeConfig};
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::errors::{Fatal, RaftError};

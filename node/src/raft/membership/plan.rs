@@ -1,9 +1,10 @@
-//! What the leader does next for the membership, decided from what it sees; nothing here waits or writes.
+//! What the leader does next for the membership, decided from what it sees; nothing here waits or writes. The simulation
+//! compiles this file too, so that it changes members as a node does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use confman_store::types::{LogId, NodeId};
+use super::{LogId, NodeId};
 
 /// A learner that lacks at most this many entries has caught up; under load it never lacks none.
 const CAUGHT_UP: u64 = 1000;
