@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::Backups(args) => recover::list(&args),
         Command::Restore(args) => recover::restore(args),
-        Command::Recover(args) => recover::recover(args),
+        Command::Recover(args) => recover::recover(&args),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };
     run::exit_code(done)

@@ -52,7 +52,7 @@ pub fn restore(args: RestoreArgs) -> anyhow::Result<()> {
 }
 
 /// Recovers a volume in place.
-pub fn recover(args: RecoverArgs) -> anyhow::Result<()> {
+pub fn recover(args: &RecoverArgs) -> anyhow::Result<()> {
     crate::logs::init(args.new.log.log_format);
     block_on(async {
         let new = new_cluster(&args.new, RecoveryCause::Volume, None);

@@ -125,12 +125,8 @@ impl Destination {
     }
 
     fn object_path(prefix: &str, place: &str) -> ObjectPath {
-        ObjectPath::from_iter(
-            prefix
-                .split('/')
-                .chain(place.split('/'))
-                .filter(|part| !part.is_empty()),
-        )
+        let parts = prefix.split('/').chain(place.split('/'));
+        parts.filter(|part| !part.is_empty()).collect()
     }
 
     /// Stores a small file.

@@ -75,7 +75,7 @@ impl BackupManifest {
 pub(super) fn name_of(taken_at: Timestamp, last_index: u64) -> String {
     let time: String = String::from(taken_at)
         .chars()
-        .filter(|character| character.is_ascii_alphanumeric())
+        .filter(char::is_ascii_alphanumeric)
         .collect();
     format!("{time}-{last_index}")
 }

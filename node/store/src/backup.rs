@@ -71,24 +71,22 @@ impl BackupSource {
     pub fn gather(&self) -> Result<Gathered, BackupError> {
         let last = self.state.published().applied.last_applied.ok_or(BackupError::Empty)?;
         let snapshot = self.state.snapshot.lock().clone();
-        match self.entries_after(snapshot.as_ref(), last) {
-            Ok(entries) => Ok(Gathered {
+        if let Ok(entries) = self.entries_after(snapshot.as_ref(), last) {
+            return Ok(Gathered {
                 snapshot,
                 entries,
                 last,
-            }),
-            // A newer snapshot was made meanwhile, and what lies before it was purged.
-            Err(_) => {
-                let snapshot = build(&self.state)?;
-                let last = last.max(snapshot.manifest().meta.last_log_id.unwrap_or(last));
-                let entries = self.entries_after(Some(&snapshot), last)?;
-                Ok(Gathered {
-                    snapshot: Some(snapshot),
-                    entries,
-                    last,
-                })
-            }
+            });
         }
+        // A newer snapshot was made meanwhile, and what lies before it was purged.
+        let snapshot = build(&self.state)?;
+        let last = last.max(snapshot.manifest().meta.last_log_id.unwrap_or(last));
+        let entries = self.entries_after(Some(&snapshot), last)?;
+        Ok(Gathered {
+            snapshot: Some(snapshot),
+            entries,
+            last,
+        })
     }
 
     fn entries_after(&self, snapshot: Option<&SnapshotDir>, last: LogId) -> Result<Vec<Entry>, BackupError> {

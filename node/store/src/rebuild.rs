@@ -146,9 +146,13 @@ pub async fn rebuild(
         replay.add(entry)?;
     }
     let kept = replay.finish()?;
-    let last = index_of(kept);
-    if let Some(wanted) = new.keep_until.filter(|wanted| *wanted != last) {
-        return Err(RebuildError::OutOfReach { wanted, first, last });
+    let kept_index = index_of(kept);
+    if let Some(wanted) = new.keep_until.filter(|wanted| *wanted != kept_index) {
+        return Err(RebuildError::OutOfReach {
+            wanted,
+            first,
+            last: kept_index,
+        });
     }
     let lost = store.reader.cluster().map(|cluster| cluster.cluster_id.clone());
     let lost = lost.ok_or_else(|| RebuildError::Refused("it was never initialised".to_owned()))?;
@@ -160,7 +164,7 @@ pub async fn rebuild(
     store.log.close().await.map_err(RebuildError::Log)?;
     Ok(Rebuilt {
         node_id,
-        kept_index: last,
+        kept_index,
         at_index: at.index,
         lost,
     })

@@ -67,6 +67,7 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
     ];
     commands.extend(key_commands());
     commands.extend(governing_commands());
+    commands.extend(own_commands());
     commands
 }
 
@@ -251,6 +252,12 @@ fn governing_commands() -> Vec<(&'static str, Command)> {
                 name: "reader".to_owned(),
             }),
         ),
+    ]
+}
+
+/// What nodes write by themselves, or what nobody runs as a command.
+fn own_commands() -> Vec<(&'static str, Command)> {
+    vec![
         (
             "record-delivery",
             Command::RecordDelivery(RecordDelivery {
