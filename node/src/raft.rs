@@ -9,6 +9,7 @@ pub mod freshness;
 pub mod handover;
 pub mod leadership;
 pub mod membership;
+pub mod memory;
 pub mod network;
 pub mod peers;
 pub mod report;

@@ -34,7 +34,7 @@ use crate::raft::service::bootstrap_server::BootstrapServer;
 use crate::raft::service::peer_server::PeerServer;
 use crate::raft::snapshots::{self, SnapshotOptions};
 use crate::raft::wire::{CheckHeaders, MAX_FRAME_BYTES, Speaker};
-use crate::raft::{self, Raft, comparison, leadership};
+use crate::raft::{self, Raft, comparison, leadership, memory};
 use crate::read::Reader;
 use crate::room::Room;
 use crate::rotation::Rotation;
@@ -87,6 +87,9 @@ pub enum StartError {
     /// Raft cannot start on this store.
     #[error("raft cannot start: {0}")]
     Raft(String),
+    /// The volume is older than what the cluster knows.
+    #[error(transparent)]
+    Forgotten(#[from] memory::Forgotten),
     /// The runtime is going down.
     #[error("the process is stopping")]
     Stopping,
@@ -125,6 +128,7 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         stats,
         fault,
     } = store;
+    let known_peers = peers.clone();
     let raft = build_raft(&options, &speaker, (log.clone(), state_machine), peers.clone()).await?;
     let volume = Volume {
         reader,
@@ -141,6 +145,7 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
     }
     parts.serve(sockets, (&options, tls.as_ref()), speaker)?;
     parts.run_in_background(&options);
+    memory::check(&parts.raft, &known_peers).await?;
     parts.raft.run();
     let Parts {
         raft,

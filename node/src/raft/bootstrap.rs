@@ -27,6 +27,7 @@ use tonic::{Request, Response, Status};
 use super::Raft;
 use super::peers::Peers;
 use super::service::bootstrap_client::BootstrapClient;
+use super::status::matched_index;
 use super::wire::{CallHeaders, Frame, HelloRequest, HelloResponse};
 use crate::propose::{Answered, Origin, ProposeError, Proposer};
 
@@ -287,6 +288,12 @@ impl Bootstrap {
             .map_err(|error| propose_problem(&error))
     }
 
+    /// Index up to which this node, if it leads, knows the log of `id`; 0 otherwise.
+    fn matched_index(&self, id: NodeId) -> u64 {
+        let metrics = self.inner.raft.metrics();
+        matched_index(&metrics.borrow_watched(), id).unwrap_or(0)
+    }
+
     async fn is_initialised(&self) -> Result<bool, Problem> {
         self.inner.raft.is_initialized().await.map_err(|error| internal(&error))
     }
@@ -303,6 +310,7 @@ impl super::service::bootstrap_server::Bootstrap for Bootstrap {
             node_id: self.inner.identity.get().node_id,
             empty: !self.is_initialised().await.map_err(unavailable)?,
             same_token,
+            matched_index: self.matched_index(request.node_id),
         };
         Ok(Response::new(Frame::of(&response)))
     }
@@ -313,7 +321,10 @@ pub(super) async fn ask_who(peers: &Peers, address: &str, token_sha256: Bytes) -
     let channel = peers.connector().channel(address).map_err(|error| error.to_string())?;
     let headers = CallHeaders::new(peers.speaker(), 0);
     let mut client = BootstrapClient::with_interceptor(channel, headers);
-    let frame = Frame::of(&HelloRequest { token_sha256 });
+    let frame = Frame::of(&HelloRequest {
+        token_sha256,
+        node_id: peers.speaker().node_id,
+    });
     match tokio::time::timeout(HELLO_TIMEOUT, client.hello(frame)).await {
         Ok(Ok(answer)) => answer.into_inner().read().map_err(|status| status.message().to_owned()),
         Ok(Err(status)) => Err(status.message().to_owned()),

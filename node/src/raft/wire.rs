@@ -50,12 +50,15 @@ impl Frame {
     }
 }
 
-/// What a node that bootstraps asks every other member.
+/// What a node that bootstraps, or starts again, asks every other member.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct HelloRequest {
     /// SHA-256 of the one-use token.
     #[prost(bytes = "bytes", tag = "1")]
     pub token_sha256: Bytes,
+    /// Who asks.
+    #[prost(uint64, tag = "2")]
+    pub node_id: u64,
 }
 
 /// Answer to [`HelloRequest`].
@@ -70,6 +73,9 @@ pub struct HelloResponse {
     /// True if it was started with the same token.
     #[prost(bool, tag = "3")]
     pub same_token: bool,
+    /// Index up to which it knows the log of who asks, if it leads; 0 otherwise.
+    #[prost(uint64, tag = "4")]
+    pub matched_index: u64,
 }
 
 /// What a member says of itself.

@@ -1,5 +1,6 @@
 //! Who is a member: clusters that grow, shrink and lose volumes while writes go on.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -146,6 +147,39 @@ async fn a_cluster_grows_to_five_shrinks_to_one_and_grows_again_while_writes_go_
     for node in 0..3 {
         assert_reads(&cluster, node, written).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_was_restored_from_an_old_copy_is_refused() {
+    let mut cluster = running(Settings::nodes(3).direct_writes()).await;
+    let node = cluster.follower().await;
+    assert_eq!(put(&cluster, node, "before").await.status, 200);
+    cluster.kill(node);
+    let (volume, copy) = (cluster.data_folder(node), cluster.path("copy"));
+    let copied = Command::new("cp").arg("-a").arg(&volume).arg(&copy).status();
+    assert!(copied.expect("cp runs").success());
+    cluster.start_node(node);
+    cluster.wait_ready(node).await;
+    let written = put(&cluster, node, "after").await;
+    let index = written.header("confman-index").parse().expect("an index");
+    cluster.wait_applied(node, index).await;
+    cluster.kill(node);
+    std::fs::remove_dir_all(&volume).expect("the folder was there");
+    std::fs::rename(&copy, &volume).expect("the copy takes its place");
+
+    cluster.start_node(node);
+    let ended = eventually("the node refuses to run", async || {
+        cluster.process(node).ended().ok_or("it runs")
+    })
+    .await;
+    assert!(!ended.success());
+    let log = cluster.log(node);
+    assert!(log.contains("the volume was restored from an old copy"), "{log}");
+
+    cluster.lose_volume(node);
+    cluster.start_node(node);
+    cluster.wait_ready(node).await;
+    assert_eq!(put(&cluster, node, "new").await.status, 200, "it is a new member");
 }
 
 #[tokio::test(flavor = "multi_thread")]
