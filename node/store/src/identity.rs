@@ -19,7 +19,7 @@ const LOCK: &str = "LOCK";
 pub struct Identity {
     /// Random, 1 to 2^53 − 1, so that JSON numbers carry it exactly.
     pub node_id: u64,
-    /// How often the folder was opened. A volume restored from an old copy runs back; nobody compares it yet.
+    /// How often the folder was opened.
     pub incarnation: u64,
     /// The cluster this node belongs to, once known.
     pub cluster_id: Option<ClusterId>,

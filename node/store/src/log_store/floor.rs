@@ -9,8 +9,8 @@
 //! durable and lowered (by a truncation) *before* it, so a crash in between never refuses a sound log.
 //!
 //! **What it does not catch.** Entries acknowledged in the last `floor_lag_ms` before a crash that also loses the end
-//! of the WAL; a volume that was rolled back as a whole, with this file (nothing catches that yet); a damaged middle of
-//! the WAL (RocksDB's checksums catch that).
+//! of the WAL, and a volume that was rolled back as a whole, with this file: the leader remembers more and the node asks it
+//! before it votes. A damaged middle of the WAL is caught by RocksDB's checksums.
 //!
 //! **Layout.** Two slots of 4096 bytes, written in turns in place and synced; a torn write leaves the other. Each holds
 //! a length (u16, little-endian) and a record of kind `Floor`.
