@@ -23,7 +23,8 @@ Generated from the OpenAPI description by `make generate`. Every node serves tha
 
 Callers show an API key (`X-API-Key`), a bearer token or a client certificate: see [access](access.md). What they may not read does
 not exist for them. Errors are [problems](problems/) (RFC 9457), sizes and times have [limits](limits.md). `{path}` spans several
-segments. An answer carries `X-Correlation-Id` and `traceparent`, and `Confman-Index` where it is as of a place in the log.
+segments. An answer carries `X-Correlation-Id` and `traceparent`, and `Confman-Index` where it is
+read from the log: it holds everything up to that index at least.
 
 Every operation may also be answered with: ";
 

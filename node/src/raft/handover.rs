@@ -1,7 +1,7 @@
 //! Before a planned stop the leader gives its leadership to the voter that is closest to it, so that writers wait for a
 //! message instead of for an election.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use confman_store::TypeConfig;
 use confman_store::types::NodeId;
@@ -13,6 +13,8 @@ use super::status::{heard_ago, matched_index};
 
 /// Once asked for, a handover cannot be taken back; after this long the node stops without it.
 const WATCHDOG: Duration = Duration::from_secs(3);
+/// Without another leader after this long the successor is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 /// A voter that was not heard for this long is no candidate.
 const RECENTLY: Duration = Duration::from_secs(1);
 /// A voter that lacks more entries would keep writers waiting.
@@ -27,26 +29,38 @@ pub async fn hand_over(raft: &Raft) -> Option<NodeId> {
 /// Hands the leadership of this node over to the voter `successor`.
 pub async fn hand_over_to(raft: &Raft, successor: NodeId) -> Option<NodeId> {
     tracing::info!(successor, "handing the leadership over");
-    if let Err(error) = raft.trigger().transfer_leader(successor).await {
-        tracing::warn!(%error, "the leadership cannot be handed over");
-        return None;
+    let give_up = Instant::now() + WATCHDOG;
+    loop {
+        if let Err(error) = raft.trigger().transfer_leader(successor).await {
+            tracing::warn!(%error, "the leadership cannot be handed over");
+            return None;
+        }
+        if let Some(leader) = another_leader(raft, ASK_AGAIN).await {
+            tracing::info!(leader, "the leadership is handed over");
+            return Some(leader);
+        }
+        // The successor asks for votes once. If its question overtook ours, the others still held to their leader.
+        let still_leads = raft.metrics().borrow_watched().state.is_leader();
+        if Instant::now() >= give_up {
+            tracing::warn!("no other leader in time");
+            return None;
+        }
+        if !still_leads {
+            // An election is going on, and nobody but the others can end it.
+            let left = give_up.saturating_duration_since(Instant::now());
+            return another_leader(raft, left).await;
+        }
     }
+}
+
+/// The leader, once it is another node than this one; none after `patience`.
+async fn another_leader(raft: &Raft, patience: Duration) -> Option<NodeId> {
     let own = *raft.node_id();
-    let wait = raft.wait(Some(WATCHDOG));
-    let led_by_another = wait.metrics(
+    let led_by_another = raft.wait(Some(patience)).metrics(
         move |metrics| metrics.current_leader.is_some_and(|leader| leader != own),
         "another leader",
     );
-    match led_by_another.await {
-        Ok(metrics) => {
-            tracing::info!(leader = metrics.current_leader, "the leadership is handed over");
-            metrics.current_leader
-        }
-        Err(error) => {
-            tracing::warn!(%error, "no other leader in time");
-            None
-        }
-    }
+    led_by_another.await.ok()?.current_leader
 }
 
 /// True if the voter `id` was heard lately and lacks few entries.
