@@ -337,6 +337,9 @@ pub struct RecoverArgs {
     /// Id of the cluster that is lost, as a proof that this is the right volume.
     #[arg(long, value_parser = parse_cluster_id)]
     pub lost_cluster_id: ClusterId,
+    /// Say how far the log of the volume goes, and change nothing.
+    #[arg(long)]
+    pub inspect: bool,
     /// What is made.
     #[command(flatten)]
     pub new: NewClusterArgs,

@@ -9,9 +9,10 @@ mod manifest;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use confman_api::cluster::BackupView;
+use confman_core::ids::Timestamp;
 use confman_store::backup::{BackupError, BackupSource, write_entries};
 use confman_store::{SnapshotDir, SnapshotFile, StateReader, snapshot};
 use tokio::sync::{Mutex, watch};
@@ -25,6 +26,8 @@ use crate::propose::now;
 
 /// How often the schedule is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// Pause after a backup that failed.
+const AFTER_FAILURE: Duration = Duration::from_mins(5);
 /// Where the log entries of a backup are.
 const LOG: &str = "log";
 /// Where the snapshot of a backup is.
@@ -113,11 +116,17 @@ impl Backups {
     /// Takes one now, and removes those that are too many.
     ///
     /// # Errors
-    /// If it is not complete at the destination. What is there of it is ignored and replaced.
+    /// If it is not complete at the destination. What is there of it is removed, at once or after a day.
     pub async fn take(&self) -> Result<BackupView, TakeError> {
         let destination = self.destination()?;
         let _turn = self.inner.one_at_a_time.try_lock().map_err(|_| TakeError::Busy)?;
-        let taken = self.take_to(destination).await;
+        let mut place = None;
+        let taken = self.take_to(destination, &mut place).await;
+        if let (Err(_), Some(place)) = (&taken, place)
+            && let Err(error) = destination.delete_folder(&place).await
+        {
+            tracing::warn!(place, %error, "what there is of a backup that failed cannot be removed");
+        }
         match &taken {
             Ok(view) => self.inner.metrics.backup_taken(view.taken_at, view.bytes),
             Err(_) => self.inner.metrics.backup_failed(),
@@ -129,7 +138,7 @@ impl Backups {
             bytes = view.bytes,
             "a backup is complete"
         );
-        if let Err(error) = self.prune(destination).await {
+        if let Err(error) = self.prune(destination, &view).await {
             tracing::warn!(%error, "old backups cannot be removed");
         }
         Ok(view)
@@ -147,48 +156,66 @@ impl Backups {
 
     /// Keeps the schedule while this node leads, until `stop`.
     pub async fn run(self, leading: watch::Receiver<bool>, stop: CancellationToken) {
-        if self.inner.options.destination.is_none() || self.inner.options.interval.is_zero() {
+        let interval = self.inner.options.interval;
+        if self.inner.options.destination.is_none() || interval.is_zero() {
             return;
         }
-        let mut ticks = tokio::time::interval(LOOK_INTERVAL.min(self.inner.options.interval));
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL.min(interval));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        // Until then the destination need not be asked.
+        let mut rest_until = Instant::now();
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = stop.cancelled() => return,
             }
             if !*leading.borrow() || self.inner.state.cluster().is_none() {
+                rest_until = Instant::now();
                 continue;
             }
-            match self.take_if_due().await {
-                Ok(()) | Err(TakeError::Busy) => {}
-                Err(error) => tracing::error!(error = %with_causes(&error), "no backup can be taken"),
+            if Instant::now() < rest_until {
+                continue;
             }
+            let rest = tokio::select! {
+                rest = self.take_if_due() => rest,
+                () = stop.cancelled() => return,
+            };
+            rest_until = Instant::now()
+                + rest.unwrap_or_else(|error| {
+                    tracing::error!(error = %with_causes(&error), "no backup can be taken");
+                    AFTER_FAILURE.min(interval)
+                });
         }
     }
 
-    async fn take_if_due(&self) -> Result<(), TakeError> {
+    /// How long it is until the next one is due.
+    async fn take_if_due(&self) -> Result<Duration, TakeError> {
+        let interval = self.inner.options.interval;
         let newest = self
             .list()
             .await
             .inspect_err(|_| self.inner.metrics.backup_failed())?
             .pop();
-        if let Some(newest) = &newest {
+        if let Some(newest) = newest {
             self.inner.metrics.backup_taken(newest.taken_at, newest.bytes);
+            let age = now().as_millis() - newest.taken_at.as_millis();
+            // One from the future says nothing about when the next is due.
+            let age = u64::try_from(age).ok().map(Duration::from_millis);
+            if let Some(rest) = age.and_then(|age| interval.checked_sub(age)) {
+                return Ok(rest);
+            }
         }
-        let interval = i64::try_from(self.inner.options.interval.as_millis()).unwrap_or(i64::MAX);
-        let is_due = newest.is_none_or(|newest| {
-            let age = now().as_millis().saturating_sub(newest.taken_at.as_millis());
-            age >= interval
-        });
-        if is_due { self.take().await.map(drop) } else { Ok(()) }
+        match self.take().await {
+            Ok(_) | Err(TakeError::Busy) => Ok(interval),
+            Err(error) => Err(error),
+        }
     }
 
     fn destination(&self) -> Result<&Destination, TakeError> {
         self.inner.options.destination.as_ref().ok_or(TakeError::NoDestination)
     }
 
-    async fn take_to(&self, destination: &Destination) -> Result<BackupView, TakeError> {
+    async fn take_to(&self, destination: &Destination, place: &mut Option<String>) -> Result<BackupView, TakeError> {
         let cluster = self.inner.state.cluster().ok_or(TakeError::NotInitialised)?;
         let taken_at = now();
         let source = self.inner.source.clone();
@@ -216,6 +243,7 @@ impl Backups {
             last_index: gathered.last.index,
             files: Vec::with_capacity(files.len()),
         };
+        *place = Some(backup.place(""));
         for (name, path) in &files {
             let place = backup.place(name);
             let (bytes, sha256) = destination.put_file(&place, path).await?;
@@ -238,18 +266,28 @@ impl Backups {
         Ok(backup.view())
     }
 
-    async fn prune(&self, destination: &Destination) -> Result<(), TakeError> {
-        let cluster = self.inner.state.cluster().ok_or(TakeError::NotInitialised)?;
-        let found = manifest::list(destination, Some(&cluster.cluster_id)).await?;
+    /// Removes those that are too many, but never the one that was `just_taken`, and what was not completed in a day.
+    async fn prune(&self, destination: &Destination, just_taken: &BackupView) -> Result<(), TakeError> {
+        let cluster = &just_taken.cluster_id;
+        let found = manifest::list(destination, Some(cluster)).await?;
         let too_many = found.len().saturating_sub(self.inner.options.keep.max(1));
-        for old in &found[..too_many] {
+        let old = found.iter().filter(|backup| backup.name != just_taken.name);
+        for old in old.take(too_many) {
             tracing::info!(name = old.name, "removing an old backup");
             // First: what is left of it is no backup.
             destination.delete(&old.place(manifest::FILE)).await?;
-            for file in &old.files {
-                destination.delete(&old.place(&file.name)).await?;
-            }
             destination.delete_folder(&old.place("")).await?;
+        }
+        let a_day_ago = Timestamp::from_millis(just_taken.taken_at.as_millis() - 24 * 3_600_000);
+        let a_day_ago = manifest::name_of(a_day_ago, 0);
+        for name in destination.folders(cluster.as_str()).await? {
+            let place = format!("{cluster}/{name}");
+            let is_known = found.iter().any(|backup| backup.name == name);
+            if !is_known && name < a_day_ago && destination.get(&format!("{place}/{}", manifest::FILE)).await?.is_none()
+            {
+                tracing::info!(name, "removing a backup that was never completed");
+                destination.delete_folder(&place).await?;
+            }
         }
         Ok(())
     }

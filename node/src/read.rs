@@ -34,6 +34,12 @@ pub enum ReadError {
         /// The index that was waited for.
         index: u64,
     },
+    /// The entry was lost when the cluster was recovered.
+    #[error("log index {index} was lost when this cluster was recovered from an older one: read what there is now")]
+    Lost {
+        /// The index that was asked for.
+        index: u64,
+    },
     /// What is applied here is older than the read allows.
     #[error("{}", too_stale(.age.as_ref(), .max_age))]
     TooStale {
@@ -113,6 +119,9 @@ impl Reader {
             Consistency::Stale => Ok(self.seen()),
             Consistency::AtLeast(index) => {
                 self.applied(index).await?;
+                if self.state.cluster().is_some_and(|cluster| cluster.has_lost(index)) {
+                    return Err(ReadError::Lost { index });
+                }
                 Ok(self.seen())
             }
             Consistency::Linearizable => {

@@ -38,13 +38,15 @@ pub fn restore(args: RestoreArgs) -> anyhow::Result<()> {
         };
         let backup = fetch::find(&args.backup_url, &wanted).await?;
         let name = backup.name.clone();
-        let place = confman_store::begin_restore(&args.new.data_dir)?;
-        let fetched = fetch::fetch(&args.backup_url, backup, &place)
+        let Some(restore) = confman_store::Restore::begin(&args.new.data_dir, &new)? else {
+            return resumed();
+        };
+        let fetched = fetch::fetch(&args.backup_url, backup, &restore.place())
             .await
             .with_context(|| format!("cannot bring the backup {name}"))?;
         let source = (fetched.snapshot.as_ref(), fetched.entries()?);
-        let options = confman_store::Options::default();
-        let rebuilt = confman_store::restore(&args.new.data_dir, &options, source, &new)
+        let rebuilt = restore
+            .finish(&confman_store::Options::default(), source, &new)
             .await
             .with_context(|| format!("cannot restore the backup {name}"))?;
         report(&args.new, &rebuilt)
@@ -55,18 +57,34 @@ pub fn restore(args: RestoreArgs) -> anyhow::Result<()> {
 pub fn recover(args: &RecoverArgs) -> anyhow::Result<()> {
     crate::logs::init(args.new.log.log_format);
     block_on(async {
-        let new = new_cluster(&args.new, RecoveryCause::Volume, None);
         let options = confman_store::Options::default();
+        if args.inspect {
+            let end = confman_store::end_of_log(&args.new.data_dir, &options, &args.lost_cluster_id).await?;
+            writeln!(
+                std::io::stdout(),
+                "the log ends at term {}, index {}",
+                end.term,
+                end.index
+            )?;
+            return Ok(());
+        }
+        let new = new_cluster(&args.new, RecoveryCause::Volume, None);
         let recovered = confman_store::recover(&args.new.data_dir, &options, &args.lost_cluster_id, &new)
             .await
             .with_context(|| format!("cannot recover {}", args.new.data_dir.display()))?;
-        if let Some(rebuilt) = recovered {
-            return report(&args.new, &rebuilt);
+        match recovered {
+            Some(rebuilt) => report(&args.new, &rebuilt),
+            None => resumed(),
         }
-        let mut out = std::io::stdout();
-        writeln!(out, "the recovery that was interrupted has ended")?;
-        Ok(())
     })
+}
+
+fn resumed() -> anyhow::Result<()> {
+    writeln!(
+        std::io::stdout(),
+        "what an interrupted run had made is in its place now"
+    )?;
+    Ok(())
 }
 
 fn new_cluster(args: &NewClusterArgs, cause: RecoveryCause, keep_until: Option<u64>) -> NewCluster {

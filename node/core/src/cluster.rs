@@ -44,16 +44,20 @@ pub struct Recovery {
     pub cause: RecoveryCause,
     /// Last log entry that was kept.
     pub kept_index: u64,
-    /// Log index of the recovery itself. It is [`Recovery::GAP`] further, so that no index of the lost cluster is given
-    /// again.
+    /// Log index of the recovery itself, so far on that no index of the lost cluster is given again.
     pub at_index: u64,
     /// When.
     pub at: Timestamp,
 }
 
 impl Recovery {
-    /// Log indexes that are left out: far more than a cluster can have written after its last backup.
-    pub const GAP: u64 = 1 << 32;
+    /// Log index at which a cluster goes on that is made at `time` of entries up to `kept_index`: 2^21 for each second since
+    /// 1970. No cluster writes as fast, so it is further than the lost one, and every earlier try to recover it, can have
+    /// come, and JSON numbers carry it exactly until the year 2106.
+    pub fn first_index(kept_index: u64, time: Timestamp) -> u64 {
+        let seconds = u64::try_from(time.as_millis() / 1000).unwrap_or(0);
+        (seconds << 21).max(kept_index + (1 << 21))
+    }
 }
 
 /// What a cluster was recovered from.

@@ -553,7 +553,7 @@ pub struct RecoverCluster {
 }
 
 /// Has every replica take note of what it has come to at this entry, and compare what it had come to before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CompareReplicas {
     /// What a majority of the members had noted at the comparison before; none at the first.
@@ -561,11 +561,13 @@ pub struct CompareReplicas {
 }
 
 /// What a replica has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Checkpoint {
     /// Log index of the comparison.
     pub index: u64,
-    /// Rolling hash of everything that was applied before it.
+    /// Rolling hash of everything that was applied since the comparison before.
     pub hash: Digest,
+    /// Version of the program that applied all of it; another may write the same in another form.
+    pub version: String,
 }

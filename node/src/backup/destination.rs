@@ -64,14 +64,6 @@ pub enum DestinationError {
         #[source]
         source: object_store::Error,
     },
-    /// What is there makes no sense.
-    #[error("{place} is damaged: {detail}")]
-    Damaged {
-        /// The object or file.
-        place: String,
-        /// What is wrong with it.
-        detail: String,
-    },
 }
 
 fn file(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DestinationError {
@@ -175,10 +167,11 @@ impl Destination {
                     let upload = store.put_multipart(&to).await.map_err(object("write", place))?;
                     let mut upload = WriteMultipart::new_with_chunk_size(upload, PIECE_BYTES);
                     upload.write(&first);
-                    while let Some(piece) = read.next(&mut source, from).await? {
-                        let room = upload.wait_for_capacity(PARTS_AT_ONCE).await;
-                        room.map_err(object("write", place))?;
-                        upload.write(&piece);
+                    let sent = send_rest(&mut upload, &mut read, (&mut source, from), place).await;
+                    if let Err(error) = sent {
+                        // The store would keep the parts, and somebody would pay for them.
+                        drop(upload.abort().await);
+                        return Err(error);
                     }
                     upload.finish().await.map_err(object("write", place))?;
                 }
@@ -280,16 +273,41 @@ impl Destination {
         }
     }
 
-    /// Removes a folder and what is left in it; a bucket has none.
+    /// Removes a folder and whatever is in it.
     pub(super) async fn delete_folder(&self, place: &str) -> Result<(), DestinationError> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(place);
-                fs::remove_dir_all(&path).await.map_err(file("remove", &path))
+                match fs::remove_dir_all(&path).await {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file("remove", &path)(error)),
+                    Ok(()) | Err(_) => Ok(()),
+                }
             }
-            Self::Bucket { .. } => Ok(()),
+            Self::Bucket { store, prefix } => {
+                let folder = Self::object_path(prefix, place);
+                let mut left = store.list(Some(&folder));
+                while let Some(found) = left.try_next().await.map_err(object("list", place))? {
+                    store.delete(&found.location).await.map_err(object("remove", place))?;
+                }
+                Ok(())
+            }
         }
     }
+}
+
+/// Sends what comes after the first part.
+async fn send_rest(
+    upload: &mut WriteMultipart,
+    read: &mut Read,
+    (source, from): (&mut fs::File, &Path),
+    place: &str,
+) -> Result<(), DestinationError> {
+    while let Some(piece) = read.next(source, from).await? {
+        let room = upload.wait_for_capacity(PARTS_AT_ONCE).await;
+        room.map_err(object("write", place))?;
+        upload.write(&piece);
+    }
+    Ok(())
 }
 
 /// A file as it is read.

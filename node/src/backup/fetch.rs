@@ -60,12 +60,6 @@ pub enum FetchError {
         /// Of what was stored.
         expected: String,
     },
-    /// A name that would leave the folder.
-    #[error("the backup names the file {name:?}, which no backup has")]
-    Name {
-        /// The name.
-        name: String,
-    },
     /// The snapshot in it.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -136,12 +130,6 @@ pub async fn find(source: &Destination, wanted: &Wanted) -> Result<BackupManifes
 /// If a file is missing or damaged.
 pub async fn fetch(source: &Destination, backup: BackupManifest, to: &Path) -> Result<Fetched, FetchError> {
     for file in &backup.files {
-        let is_plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\\');
-        if !file.name.split('/').all(is_plain) {
-            return Err(FetchError::Name {
-                name: file.name.clone(),
-            });
-        }
         let found = source.get_file(&backup.place(&file.name), &to.join(&file.name)).await?;
         if found != file.sha256 {
             return Err(FetchError::Damaged {

@@ -54,6 +54,14 @@ impl BackupManifest {
         format!("{}/{}/{name}", self.cluster_id, self.name)
     }
 
+    /// True if it is the backup `name` of `cluster`, and all of its files are in it. What a stranger wrote there could name
+    /// files elsewhere.
+    fn is_at(&self, cluster: &str, name: &str) -> bool {
+        let is_plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\\');
+        let is_inside = |file: &FileRecord| file.name.split('/').all(is_plain);
+        self.cluster_id.as_str() == cluster && self.name == name && is_plain(name) && self.files.iter().all(is_inside)
+    }
+
     pub(super) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("a record of texts and numbers is JSON")
     }
@@ -80,7 +88,8 @@ pub(super) fn name_of(taken_at: Timestamp, last_index: u64) -> String {
     format!("{time}-{last_index}")
 }
 
-/// Every complete backup at `destination`, of one cluster or of all, the oldest first.
+/// Every complete backup at `destination`, of one cluster or of all, the oldest first: by how far it goes, since clocks may
+/// be wrong. One that is not what its place says is left out, and said so in the log.
 pub(super) async fn list(
     destination: &Destination,
     cluster: Option<&ClusterId>,
@@ -96,14 +105,16 @@ pub(super) async fn list(
             let Some(bytes) = destination.get(&place).await? else {
                 continue;
             };
-            let backup: BackupManifest = serde_json::from_slice(&bytes).map_err(|error| DestinationError::Damaged {
-                place: place.clone(),
-                detail: error.to_string(),
-            })?;
-            found.push(backup);
+            match serde_json::from_slice::<BackupManifest>(&bytes) {
+                Ok(backup) if backup.is_at(&cluster, &name) => found.push(backup),
+                Ok(_) => tracing::warn!(place, "a backup that is not what its place says is left out"),
+                Err(error) => tracing::warn!(place, %error, "a damaged backup is left out"),
+            }
         }
     }
-    found.sort_by(|one, other| (one.taken_at, &one.name).cmp(&(other.taken_at, &other.name)));
+    found.sort_by(|one, other| {
+        (one.last_index, one.taken_at, &one.name).cmp(&(other.last_index, other.taken_at, &other.name))
+    });
     Ok(found)
 }
 
@@ -116,5 +127,35 @@ mod tests {
         let name = |millis, index| name_of(Timestamp::from_millis(millis), index);
         assert_eq!(name(0, 7), "19700101T000000000Z-7");
         assert!(name(1_000, 7) < name(2_000, 6));
+    }
+
+    #[test]
+    fn a_backup_that_names_files_elsewhere_is_none() {
+        let backup = |name: &str, file: &str| BackupManifest {
+            format: 1,
+            cluster_id: ClusterId::parse("cluster").expect("an id"),
+            name: name.to_owned(),
+            taken_at: Timestamp::from_millis(0),
+            node_id: "1".to_owned(),
+            version: "1".to_owned(),
+            snapshot_index: 0,
+            last_index: 1,
+            files: vec![FileRecord {
+                name: file.to_owned(),
+                bytes: 1,
+                sha256: String::new(),
+            }],
+        };
+        assert!(backup("name", "snapshot/files/CURRENT").is_at("cluster", "name"));
+        for (name, file) in [
+            ("other", "log"),
+            ("../name", "log"),
+            ("name", "../log"),
+            ("name", "/etc/passwd"),
+            ("name", "snapshot/../../log"),
+        ] {
+            assert!(!backup(name, file).is_at("cluster", "name"), "{name} {file}");
+        }
+        assert!(!backup("name", "log").is_at("another", "name"));
     }
 }

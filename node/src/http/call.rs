@@ -266,6 +266,7 @@ pub fn read_problem(error: &ReadError) -> Problem {
         ReadError::Lagging { .. } => Problem::new(ProblemType::TooStale, error.to_string())
             .field("consistency")
             .limit(limits::INDEX_WAIT.text()),
+        ReadError::Lost { .. } => Problem::new(ProblemType::TooStale, error.to_string()).field("consistency"),
         ReadError::TooStale { max_age, .. } => Problem::new(ProblemType::TooStale, error.to_string())
             .field("maxAge")
             .limit(format!("{} ms", max_age.as_millis())),

@@ -27,6 +27,7 @@ use crate::raft::channel::Connector;
 use crate::raft::forward::Forwarder;
 use crate::raft::freshness::Freshness;
 use crate::raft::membership::Membership;
+use crate::raft::memory::{Forgotten, OwnMemory};
 use crate::raft::peers::Peers;
 use crate::raft::report::Reporter;
 use crate::raft::server::PeerService;
@@ -34,7 +35,7 @@ use crate::raft::service::bootstrap_server::BootstrapServer;
 use crate::raft::service::peer_server::PeerServer;
 use crate::raft::snapshots::{self, SnapshotOptions};
 use crate::raft::wire::{CheckHeaders, MAX_FRAME_BYTES, Speaker};
-use crate::raft::{self, Raft, comparison, leadership, memory};
+use crate::raft::{self, Raft, comparison, leadership};
 use crate::read::Reader;
 use crate::room::Room;
 use crate::rotation::Rotation;
@@ -89,7 +90,7 @@ pub enum StartError {
     Raft(String),
     /// The volume is older than what the cluster knows.
     #[error(transparent)]
-    Forgotten(#[from] memory::Forgotten),
+    Forgotten(#[from] Forgotten),
     /// The runtime is going down.
     #[error("the process is stopping")]
     Stopping,
@@ -119,8 +120,8 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
     let client_tls = tls.as_ref().map(NodeTls::peer_client).transpose()?;
     let peers = Peers::new(speaker.clone(), Connector::new(client_tls));
     let Store {
-        log,
-        state_machine,
+        mut log,
+        mut state_machine,
         reader,
         identity,
         backup,
@@ -129,6 +130,8 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         fault,
     } = store;
     let known_peers = peers.clone();
+    let remembered = OwnMemory::read(&mut log, &mut state_machine).await;
+    let remembered = remembered.map_err(|error| StartError::Raft(error.to_string()))?;
     let raft = build_raft(&options, &speaker, (log.clone(), state_machine), peers.clone()).await?;
     let volume = Volume {
         reader,
@@ -136,6 +139,7 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
         backup,
         inbox,
         stats,
+        was_used: remembered.was_used(),
     };
     let secrets = options.sealing_keys.as_deref().map(Secrets::read).transpose()?;
     let judge = Judge::new(volume.reader.clone(), secrets.unwrap_or_default());
@@ -145,7 +149,7 @@ pub(super) async fn start(options: NodeOptions) -> Result<Node, StartError> {
     }
     parts.serve(sockets, (&options, tls.as_ref()), speaker)?;
     parts.run_in_background(&options);
-    memory::check(&parts.raft, &known_peers).await?;
+    remembered.check(&known_peers).await?;
     parts.raft.run();
     let Parts {
         raft,
@@ -232,6 +236,7 @@ struct Volume {
     backup: BackupSource,
     inbox: SnapshotInbox,
     stats: StoreStats,
+    was_used: bool,
 }
 
 /// The parts of a node on their way to being one.
@@ -300,6 +305,7 @@ impl Parts {
                 proposer: proposer.clone(),
                 state: volume.reader.clone(),
                 identity: volume.identity.clone(),
+                was_used: volume.was_used,
             },
         );
         let stopping = CancellationToken::new();

@@ -49,6 +49,7 @@ struct Inner {
     proposer: Proposer,
     state: StateReader,
     identity: IdentityFile,
+    was_used: bool,
     /// Two calls at once must not both ask and initialise.
     one_at_a_time: Mutex<()>,
 }
@@ -76,6 +77,8 @@ pub struct BootstrapParts {
     pub state: StateReader,
     /// Identity on the volume.
     pub identity: IdentityFile,
+    /// True if the volume had a log, a vote or members when the node was started.
+    pub was_used: bool,
 }
 
 impl Bootstrap {
@@ -87,6 +90,7 @@ impl Bootstrap {
             proposer,
             state,
             identity,
+            was_used,
         } = parts;
         Self {
             inner: Arc::new(Inner {
@@ -96,6 +100,7 @@ impl Bootstrap {
                 proposer,
                 state,
                 identity,
+                was_used,
                 one_at_a_time: Mutex::new(()),
             }),
         }
@@ -288,12 +293,6 @@ impl Bootstrap {
             .map_err(|error| propose_problem(&error))
     }
 
-    /// Index up to which this node, if it leads, knows the log of `id`; 0 otherwise.
-    fn matched_index(&self, id: NodeId) -> u64 {
-        let metrics = self.inner.raft.metrics();
-        matched_index(&metrics.borrow_watched(), id).unwrap_or(0)
-    }
-
     async fn is_initialised(&self) -> Result<bool, Problem> {
         self.inner.raft.is_initialized().await.map_err(|error| internal(&error))
     }
@@ -306,11 +305,15 @@ impl super::service::bootstrap_server::Bootstrap for Bootstrap {
         let unavailable = |problem: Problem| Status::unavailable(problem.detail);
         let own = self.token_digest().await.map_err(unavailable)?;
         let same_token = own.is_some_and(|own| bool::from(own.as_slice().ct_eq(&request.token_sha256)));
+        // Raft answers nothing before it runs, and nodes that start together ask each other before.
+        let is_used = self.inner.was_used || self.is_initialised().await.map_err(unavailable)?;
+        let metrics = self.inner.raft.metrics().borrow_watched().clone();
         let response = HelloResponse {
             node_id: self.inner.identity.get().node_id,
-            empty: !self.is_initialised().await.map_err(unavailable)?,
+            empty: !is_used,
             same_token,
-            matched_index: self.matched_index(request.node_id),
+            matched_index: matched_index(&metrics, request.node_id).unwrap_or(0),
+            term: metrics.current_term,
         };
         Ok(Response::new(Frame::of(&response)))
     }

@@ -52,24 +52,25 @@ pub async fn run(
     }
 }
 
-/// What a majority of the voters has noted; none if there is no such majority, or while members run other versions, which
-/// may write the same in another form.
+/// What a majority of the voters has noted; none if there is no such majority. What several versions of the program wrote is
+/// not compared: the same content may have another form.
 fn agreed(own: &MemberReport, others: &[Option<MemberReport>]) -> Option<Checkpoint> {
     let voters = others.len() + 1;
-    let answers = || std::iter::once(own).chain(others.iter().flatten());
-    if answers().any(|report| report.version != own.version) {
-        return None;
+    let answers = std::iter::once(own).chain(others.iter().flatten());
+    let mut noted: BTreeMap<(u64, &[u8], &str), usize> = BTreeMap::new();
+    for report in answers.filter(|report| report.checkpoint_index > 0 && !report.checkpoint_version.is_empty()) {
+        let key = (
+            report.checkpoint_index,
+            report.checkpoint_hash.as_slice(),
+            report.checkpoint_version.as_str(),
+        );
+        *noted.entry(key).or_default() += 1;
     }
-    let mut noted: BTreeMap<(u64, &[u8]), usize> = BTreeMap::new();
-    for report in answers().filter(|report| report.checkpoint_index > 0) {
-        *noted
-            .entry((report.checkpoint_index, &report.checkpoint_hash))
-            .or_default() += 1;
-    }
-    let ((index, hash), _) = noted.into_iter().find(|(_, members)| *members > voters / 2)?;
+    let ((index, hash, version), _) = noted.into_iter().find(|(_, members)| *members > voters / 2)?;
     Some(Checkpoint {
         index,
         hash: Digest::from_bytes(hash.try_into().ok()?),
+        version: version.to_owned(),
     })
 }
 
@@ -79,7 +80,7 @@ mod tests {
 
     fn report(index: u64, hash: &[u8]) -> MemberReport {
         MemberReport {
-            version: "1".to_owned(),
+            checkpoint_version: "1".to_owned(),
             checkpoint_index: index,
             checkpoint_hash: if index == 0 {
                 Vec::new()
@@ -94,6 +95,7 @@ mod tests {
         Checkpoint {
             index,
             hash: Digest::of(hash),
+            version: "1".to_owned(),
         }
     }
 
@@ -113,11 +115,11 @@ mod tests {
     #[test]
     fn nothing_is_agreed_before_the_first_comparison_or_between_versions() {
         assert_eq!(agreed(&report(0, b""), &[Some(report(0, b"")), None]), None);
-        let newer = MemberReport {
-            version: "2".to_owned(),
+        let of = |version: &str| MemberReport {
+            checkpoint_version: version.to_owned(),
             ..report(7, b"one")
         };
-        let one = report(7, b"one");
-        assert_eq!(agreed(&one, &[Some(one.clone()), Some(newer)]), None);
+        assert_eq!(agreed(&of("1"), &[Some(of("2")), None]), None);
+        assert_eq!(agreed(&of(""), &[Some(of("")), Some(of(""))]), None, "several wrote it");
     }
 }

@@ -56,7 +56,8 @@ pub async fn hand_over_to(raft: &Raft, successor: NodeId) -> Option<NodeId> {
 /// The leader, once it is another node than this one; none after `patience`.
 async fn another_leader(raft: &Raft, patience: Duration) -> Option<NodeId> {
     let own = *raft.node_id();
-    let led_by_another = raft.wait(Some(patience)).metrics(
+    let wait = raft.wait(Some(patience));
+    let led_by_another = wait.metrics(
         move |metrics| metrics.current_leader.is_some_and(|leader| leader != own),
         "another leader",
     );

@@ -44,8 +44,11 @@ impl Reporter {
         let metrics = metrics.borrow_watched();
         let checkpoint = self.stats.checkpoint();
         MemberReport {
-            checkpoint_index: checkpoint.map_or(0, |checkpoint| checkpoint.index),
-            checkpoint_hash: checkpoint.map_or_else(Vec::new, |checkpoint| checkpoint.hash.as_bytes().to_vec()),
+            checkpoint_index: checkpoint.as_ref().map_or(0, |noted| noted.index),
+            checkpoint_hash: checkpoint
+                .as_ref()
+                .map_or_else(Vec::new, |noted| noted.hash.as_bytes().to_vec()),
+            checkpoint_version: checkpoint.map_or_else(String::new, |noted| noted.version),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             term: metrics.current_term,
             last_log_index: metrics.last_log_index.unwrap_or(0),

@@ -76,6 +76,9 @@ pub struct HelloResponse {
     /// Index up to which it knows the log of who asks, if it leads; 0 otherwise.
     #[prost(uint64, tag = "4")]
     pub matched_index: u64,
+    /// Its term.
+    #[prost(uint64, tag = "5")]
+    pub term: u64,
 }
 
 /// What a member says of itself.
@@ -114,6 +117,9 @@ pub struct MemberReport {
     /// What it noted, 32 bytes.
     #[prost(bytes = "vec", tag = "11")]
     pub checkpoint_hash: Vec<u8>,
+    /// Version of the program that wrote everything it is of; empty if several did.
+    #[prost(string, tag = "12")]
+    pub checkpoint_version: String,
 }
 
 /// What an admin asks of the leader.

@@ -71,6 +71,10 @@ impl BackupSource {
     pub fn gather(&self) -> Result<Gathered, BackupError> {
         let last = self.state.published().applied.last_applied.ok_or(BackupError::Empty)?;
         let snapshot = self.state.snapshot.lock().clone();
+        let covered = snapshot
+            .as_ref()
+            .and_then(|snapshot| snapshot.manifest().meta.last_log_id);
+        let last = covered.map_or(last, |covered| covered.max(last));
         if let Ok(entries) = self.entries_after(snapshot.as_ref(), last) {
             return Ok(Gathered {
                 snapshot,

@@ -12,7 +12,8 @@ use crate::codec::{self, CodecError};
 use crate::durable;
 
 const FILE: &str = "identity";
-const LOCK: &str = "LOCK";
+/// Name of the file that is locked.
+pub(crate) const LOCK: &str = "LOCK";
 
 /// Identity of a node. The pod's name is an address, never an identity: it survives a lost volume, this does not.
 #[derive(Clone, Debug, PartialEq, Eq)]

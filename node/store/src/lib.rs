@@ -37,7 +37,7 @@ pub use log_store::{LogError, LogStore, OpenLogError};
 pub use open::{OpenError, Store, open};
 pub use options::Options;
 pub use rebuild::{NewCluster, RebuildError, Rebuilt, rebuild};
-pub use recover::{begin_restore, recover, restore};
+pub use recover::{Restore, end_of_log, recover};
 pub use snapshot::{
     SnapshotChunk, SnapshotChunks, SnapshotDir, SnapshotError, SnapshotFile, SnapshotInbox, SnapshotManifest,
     SnapshotReceiver,

@@ -56,7 +56,7 @@ pub enum OpenError {
     #[error("failed to open the state of this node")]
     State(#[source] SnapshotError),
     /// A recovery did not end.
-    #[error("a recovery of {} was interrupted; run `confman-node recover` again, it goes on where it was", folder.display())]
+    #[error("a recovery or restore of {} was interrupted; run `confman-node recover` or `restore` again as before, it goes on where it was", folder.display())]
     Recovering {
         /// The folder.
         folder: PathBuf,
@@ -97,7 +97,6 @@ pub struct Store {
 
 /// Opens the data folder `folder`, or makes a new one. Blocking; takes as long as the log has to replay.
 pub fn open(folder: &Path, options: &Options) -> Result<Store, OpenError> {
-    let [log_folder, state_folder, snapshots_folder] = ["log", "state", "snapshots"].map(|name| folder.join(name));
     make_folder(folder)?;
     let lock = Arc::new(FolderLock::take(folder)?);
     if folder.join(RECOVERED).exists() {
@@ -105,6 +104,12 @@ pub fn open(folder: &Path, options: &Options) -> Result<Store, OpenError> {
             folder: folder.to_owned(),
         });
     }
+    open_locked(folder, options, lock)
+}
+
+/// The same for who holds the lock.
+pub(crate) fn open_locked(folder: &Path, options: &Options, lock: Arc<FolderLock>) -> Result<Store, OpenError> {
+    let [log_folder, state_folder, snapshots_folder] = ["log", "state", "snapshots"].map(|name| folder.join(name));
     let is_new = !log_folder.exists() && !state_folder.exists();
     // Before the floor: a new one would overwrite what this node has acknowledged.
     IdentityFile::check_not_lost(folder, is_new)?;

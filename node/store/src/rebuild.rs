@@ -14,7 +14,7 @@ use openraft::storage::RaftLogStorage as _;
 
 use crate::Options;
 use crate::backup::BackupError;
-use crate::identity::IdentityError;
+use crate::identity::{IdentityError, LOCK};
 use crate::open::{OpenError, Store, open};
 use crate::snapshot::{SnapshotDir, SnapshotError, build, install};
 use crate::state_machine::{Replay, ReplayError};
@@ -99,6 +99,17 @@ pub enum RebuildError {
     /// The rules refuse it.
     #[error("the cluster cannot be recovered: {0}")]
     Refused(String),
+    /// An interrupted run made something else.
+    #[error(
+        "an interrupted run has made {made}; run it again with the same arguments, or remove {} to begin anew",
+        folder.display()
+    )]
+    OtherRun {
+        /// What it made.
+        made: String,
+        /// Where it is.
+        folder: PathBuf,
+    },
     /// The volume is of another cluster.
     #[error("the volume belongs to cluster {found}, not to {expected}")]
     OtherCluster {
@@ -175,18 +186,21 @@ fn index_of(log_id: Option<LogId>) -> u64 {
 }
 
 pub(crate) fn check_empty(folder: &Path) -> Result<(), RebuildError> {
-    match fs::read_dir(folder) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            // A new volume.
-            Some(Ok(entry)) if entry.file_name() == "lost+found" && entries.next().is_none() => Ok(()),
-            Some(_) => Err(RebuildError::NotEmpty {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(RebuildError::file("read", folder)(error)),
+    };
+    for entry in entries {
+        let name = entry.map_err(RebuildError::file("read", folder))?.file_name();
+        // Of a new file system, and of a program that has looked.
+        if name != "lost+found" && name != LOCK {
+            return Err(RebuildError::NotEmpty {
                 folder: folder.to_owned(),
-            }),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(RebuildError::file("read", folder)(error)),
+            });
+        }
     }
+    Ok(())
 }
 
 /// The entry with which the new cluster begins, and that makes its first member the only one.
@@ -198,7 +212,7 @@ fn begin(store: &Store, kept: Option<LogId>, new: &NewCluster) -> Result<LogId, 
             term: kept.map_or(0, |kept| kept.leader_id.term) + 1,
             node_id,
         },
-        index: kept_index + Recovery::GAP,
+        index: Recovery::first_index(kept_index, new.time),
     };
     let proposal = Proposal {
         proposed_at: new.time,

@@ -203,6 +203,8 @@ struct Chunk {
     view: View<Overlay>,
     applied: AppliedRow,
     answers: Vec<(Option<ApplyResponder<TypeConfig>>, Answer)>,
+    /// Nobody is left that could be right instead.
+    is_alone: bool,
 }
 
 impl Chunk {
@@ -212,6 +214,15 @@ impl Chunk {
             applied: base.applied.clone(),
             view: View::over(base),
             answers: Vec::new(),
+            is_alone: false,
+        }
+    }
+
+    /// For what is left of a cluster.
+    fn alone(base: Arc<Published>) -> Self {
+        Self {
+            is_alone: true,
+            ..Self::over(base)
         }
     }
 
@@ -246,7 +257,11 @@ impl Chunk {
                     started,
                 });
                 if let Command::CompareReplicas(comparison) = proposal.command {
-                    self.applied.replica_hash.compare(position.index, comparison)?;
+                    if self.is_alone {
+                        self.applied.replica_hash.note(position.index);
+                    } else {
+                        self.applied.replica_hash.compare(position.index, comparison)?;
+                    }
                 }
                 written = self.view.write(applied.changes)?;
                 Some(applied.result) as Option<Verdict>

@@ -60,7 +60,7 @@ impl StoreStats {
 
     /// What the last comparison of the replicas noted here; none before the first.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
-        self.state.published().applied.replica_hash.checkpoint
+        self.state.published().applied.replica_hash.checkpoint.clone()
     }
 
     /// Bytes of log entries written since the newest snapshot; an estimate right after a start.

@@ -168,6 +168,10 @@ async fn a_backup_is_restored_into_a_new_cluster_that_tells_old_readers_what_the
         let reset = first_event(&new, position).await;
         assert_eq!(reset.as_deref(), reason, "from {position}");
     }
+    let path = format!("/config/last?consistency=index={lost}");
+    let stale = call(&new, Method::GET, &path, None).await.problem();
+    assert_eq!(stale.kind(), Some(ProblemType::TooStale), "{stale:?}");
+    assert!(stale.detail.contains("was lost"), "{stale:?}");
     grow(&mut new).await;
     let second = reader(&new, 1);
     let (root, key) = (NamespacePath::root(), ConfigKey::parse("last").expect("a key"));

@@ -219,6 +219,10 @@ pub struct AppliedBody {
     checkpoint_index: Option<u64>,
     #[prost(bytes = "vec", optional, tag = "5")]
     checkpoint_hash: Option<Vec<u8>>,
+    #[prost(string, tag = "6")]
+    rolling_version: String,
+    #[prost(string, tag = "7")]
+    checkpoint_version: String,
 }
 
 impl From<&AppliedRow> for AppliedBody {
@@ -226,14 +230,23 @@ impl From<&AppliedRow> for AppliedBody {
         let AppliedRow {
             last_applied,
             membership,
-            replica_hash: ReplicaHash { rolling, checkpoint },
+            replica_hash:
+                ReplicaHash {
+                    rolling,
+                    version,
+                    checkpoint,
+                },
         } = row;
         Self {
             last_applied: last_applied.as_ref().map(Into::into),
             membership: Some(membership.into()),
             rolling: (*rolling != Digest::ZERO).then(|| digest_bytes(*rolling)),
-            checkpoint_index: checkpoint.map(|checkpoint| checkpoint.index),
-            checkpoint_hash: checkpoint.map(|checkpoint| digest_bytes(checkpoint.hash)),
+            checkpoint_index: checkpoint.as_ref().map(|checkpoint| checkpoint.index),
+            checkpoint_hash: checkpoint.as_ref().map(|checkpoint| digest_bytes(checkpoint.hash)),
+            rolling_version: version.clone(),
+            checkpoint_version: checkpoint
+                .as_ref()
+                .map_or_else(String::new, |checkpoint| checkpoint.version.clone()),
         }
     }
 }
@@ -247,6 +260,8 @@ impl TryFrom<AppliedBody> for AppliedRow {
             rolling,
             checkpoint_index,
             checkpoint_hash,
+            rolling_version,
+            checkpoint_version,
         } = body;
         let rolling = optional_digest(rolling.as_deref(), "applied.rolling")?;
         let hash = optional_digest(checkpoint_hash.as_deref(), "applied.checkpointHash")?;
@@ -255,9 +270,12 @@ impl TryFrom<AppliedBody> for AppliedRow {
             membership: required(membership, "applied.membership")?.try_into()?,
             replica_hash: ReplicaHash {
                 rolling: rolling.unwrap_or(Digest::ZERO),
-                checkpoint: checkpoint_index
-                    .zip(hash)
-                    .map(|(index, hash)| Checkpoint { index, hash }),
+                version: rolling_version,
+                checkpoint: checkpoint_index.zip(hash).map(|(index, hash)| Checkpoint {
+                    index,
+                    hash,
+                    version: checkpoint_version,
+                }),
             },
         })
     }

@@ -37,7 +37,7 @@ impl<'s> Replay<'s> {
     pub(crate) fn over(shared: &'s Arc<StateShared>) -> Self {
         Self {
             shared,
-            chunk: Chunk::over(shared.published()),
+            chunk: Chunk::alone(shared.published()),
         }
     }
 
@@ -55,9 +55,9 @@ impl<'s> Replay<'s> {
         let added = self.chunk.add(entry, None, &self.shared.observed);
         added.map_err(|error| failed(found, &error))?;
         if self.chunk.is_full() {
-            let full = std::mem::replace(&mut self.chunk, Chunk::over(self.shared.published()));
+            let full = std::mem::replace(&mut self.chunk, Chunk::alone(self.shared.published()));
             full.commit(self.shared).map_err(|error| failed(found, &error))?;
-            self.chunk = Chunk::over(self.shared.published());
+            self.chunk = Chunk::alone(self.shared.published());
         }
         Ok(())
     }
@@ -79,7 +79,7 @@ impl<'s> Replay<'s> {
         membership: StoredMembership,
     ) -> Result<Verdict, ReplayError> {
         let index = entry.log_id.index;
-        let mut chunk = Chunk::over(shared.published());
+        let mut chunk = Chunk::alone(shared.published());
         let added = chunk.add(entry, None, &shared.observed);
         added.map_err(|error| failed(index, &error))?;
         chunk.applied.membership = membership;

@@ -1,8 +1,8 @@
 //! What a replica has come to: a hash of every row that was written since the last comparison, entry by entry. Replicas
 //! that applied the same entries have the same hash; one that has another was damaged or is of another mind, and stops.
 //!
-//! Each comparison begins a new hash, so that replicas that wrote the same content in another form for a while, such as two
-//! versions of the program during an upgrade, agree again after the next one.
+//! Another version of the program may write the same content in another form. So a hash says which version made all of it,
+//! only hashes of one version are compared, and each comparison begins a new one.
 
 use confman_core::digest::Digest;
 use confman_core::proposal::{Checkpoint, CompareReplicas};
@@ -10,11 +10,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::keys::Family;
 
+/// The version that writes here.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The hash so far, and the one of the last comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaHash {
     /// Of what was written since the last comparison.
     pub rolling: Digest,
+    /// Version of the program that wrote all of that; empty if several did, or nothing was written yet.
+    pub version: String,
     /// What the last comparison noted.
     pub checkpoint: Option<Checkpoint>,
 }
@@ -23,6 +28,7 @@ impl Default for ReplicaHash {
     fn default() -> Self {
         Self {
             rolling: Digest::ZERO,
+            version: String::new(),
             checkpoint: None,
         }
     }
@@ -43,6 +49,11 @@ pub(super) struct Diverged {
 impl ReplicaHash {
     /// Adds what the entry at `index` wrote.
     pub(super) fn add(&mut self, index: u64, rows: RowHash) {
+        if self.rolling == Digest::ZERO {
+            VERSION.clone_into(&mut self.version);
+        } else if self.version != VERSION {
+            self.version.clear();
+        }
         let mut hash = rows.0;
         hash.update(self.rolling.as_bytes());
         hash.update(index.to_be_bytes());
@@ -52,8 +63,9 @@ impl ReplicaHash {
     /// Compares what was noted before, and notes what this replica has come to at `index`.
     pub(super) fn compare(&mut self, index: u64, comparison: CompareReplicas) -> Result<(), Diverged> {
         // One that began with a snapshot of a later comparison has nothing to compare.
-        if let (Some(own), Some(agreed)) = (self.checkpoint, comparison.agreed)
+        if let (Some(own), Some(agreed)) = (&self.checkpoint, comparison.agreed)
             && own.index == agreed.index
+            && own.version == agreed.version
             && own.hash != agreed.hash
         {
             return Err(Diverged {
@@ -62,9 +74,17 @@ impl ReplicaHash {
                 agreed: agreed.hash,
             });
         }
-        let hash = std::mem::replace(&mut self.rolling, Digest::ZERO);
-        self.checkpoint = Some(Checkpoint { index, hash });
+        self.note(index);
         Ok(())
+    }
+
+    /// Notes what this replica has come to at `index`, without a look at others.
+    pub(super) fn note(&mut self, index: u64) {
+        self.checkpoint = Some(Checkpoint {
+            index,
+            hash: std::mem::replace(&mut self.rolling, Digest::ZERO),
+            version: std::mem::take(&mut self.version),
+        });
     }
 }
 
@@ -115,37 +135,49 @@ mod tests {
         }
     }
 
+    fn noted(rows: &[(&[u8], Option<&[u8]>)]) -> ReplicaHash {
+        let mut replica = after(4, rows);
+        replica.note(5);
+        replica
+    }
+
     #[test]
     fn only_a_replica_that_noted_something_else_at_the_same_index_has_diverged() {
-        let noted = |rows: &[(&[u8], Option<&[u8]>)]| {
-            let mut replica = after(4, rows);
-            let first = replica.compare(5, CompareReplicas { agreed: None });
-            first.expect("there is nothing to compare yet");
-            replica
-        };
         let (one, other) = (noted(&[(b"key", Some(b"1"))]), noted(&[(b"key", Some(b"2"))]));
-        let agreed = CompareReplicas { agreed: one.checkpoint };
-        assert!(one.clone().compare(9, agreed).is_ok());
-        assert!(other.clone().compare(9, agreed).is_err());
+        let agreed = CompareReplicas {
+            agreed: one.checkpoint.clone(),
+        };
+        assert!(one.clone().compare(9, agreed.clone()).is_ok());
+        assert!(other.clone().compare(9, agreed.clone()).is_err());
         let elsewhere = Checkpoint {
             index: 6,
             hash: Digest::of(b"another"),
+            version: VERSION.to_owned(),
         };
-        assert!(
-            other
-                .clone()
-                .compare(
-                    9,
-                    CompareReplicas {
-                        agreed: Some(elsewhere)
-                    }
-                )
-                .is_ok()
-        );
-        assert!(ReplicaHash::default().compare(9, agreed).is_ok(), "a newcomer");
+        let elsewhere = CompareReplicas {
+            agreed: Some(elsewhere),
+        };
+        assert!(other.clone().compare(9, elsewhere).is_ok());
+        assert!(ReplicaHash::default().compare(9, agreed.clone()).is_ok(), "a newcomer");
         let mut again = one;
         again.compare(9, agreed).expect("it agrees");
         assert_eq!(again.checkpoint.map(|noted| noted.index), Some(9));
         assert_eq!(again.rolling, Digest::ZERO);
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_not_compared() {
+        let agreed = CompareReplicas {
+            agreed: noted(&[(b"key", Some(b"1"))]).checkpoint,
+        };
+        let mut upgraded = after(3, &[(b"key", Some(b"2"))]);
+        "0.0.1".clone_into(&mut upgraded.version);
+        upgraded.add(4, RowHash::default());
+        upgraded.note(5);
+        assert_eq!(
+            upgraded.checkpoint.as_ref().map(|noted| noted.version.as_str()),
+            Some("")
+        );
+        assert!(upgraded.compare(9, agreed).is_ok());
     }
 }

@@ -292,6 +292,7 @@ fn own_commands() -> Vec<(&'static str, Command)> {
                 agreed: Some(Checkpoint {
                     index: 70,
                     hash: Digest::of(b"checkpoint"),
+                    version: "1.2.2".to_owned(),
                 }),
             }),
         ),

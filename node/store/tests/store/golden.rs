@@ -203,9 +203,11 @@ fn check_raft(golden: &mut Golden) {
         &AppliedRow {
             replica_hash: ReplicaHash {
                 rolling: Digest::of(b"rolling"),
+                version: "1.2.3".to_owned(),
                 checkpoint: Some(Checkpoint {
                     index: 70,
                     hash: Digest::of(b"checkpoint"),
+                    version: "1.2.2".to_owned(),
                 }),
             },
             ..AppliedRow::default()
