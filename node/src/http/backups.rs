@@ -22,14 +22,18 @@ pub async fn take(app: &App, call: &Call, body: Body) -> Result<Response<Body>, 
     reply::json(&taken.map_err(|error| problem(&error))?)
 }
 
-/// Every complete one.
+/// Every complete one; none where there is no place for them.
 pub async fn list(app: &App, call: &Call) -> Result<Response<Body>, Problem> {
     write::check(
         &app.reader.state().namespaces(),
         call.actor()?,
         (Action::Govern, &NamespacePath::root()),
     )?;
-    let items = app.backups.list().await.map_err(|error| problem(&error))?;
+    let items = match app.backups.list().await {
+        Ok(items) => items,
+        Err(TakeError::NoDestination) => Vec::new(),
+        Err(error) => return Err(problem(&error)),
+    };
     reply::json(&BackupsView { items })
 }
 

@@ -341,6 +341,8 @@ async fn without_a_destination_a_backup_is_refused_with_what_to_do() {
     let refused = call(&cluster, Method::POST, "/admin/backup", None).await.problem();
     assert_eq!(refused.kind(), Some(ProblemType::Conflict));
     assert!(refused.detail.contains("--backup-url"), "{}", refused.detail);
+    let listed = call(&cluster, Method::GET, "/admin/backups", None).await;
+    assert_eq!((listed.status, listed.json()), (200, json!({"items": []})));
 }
 
 #[tokio::test(flavor = "multi_thread")]
